@@ -1,0 +1,120 @@
+package labspec
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const reference = "../../docs/lab-spec.md"
+
+// tables are those of the reference, by the word in their markers.
+func tables() map[string]object {
+	doc := new(document)
+	vm := vmFields(new(VM))
+	return map[string]object{
+		"lab": labFields(doc), "template": templateFields(new(Template)), "vmids": vmidFields(new(VMIDRange)),
+		"network": networkFields(new(Network)), "vms": vm, "osDisk": osDiskFields(new(OSDisk)),
+		"dataDisk": dataDiskFields(new(DataDisk)), "host": hostFields(new(Host)), "suite": suiteFields(new(Suite)),
+		"workloads": workloadFields(new(Workload)),
+	}
+}
+
+// markdown renders a table of keys.
+func markdown(o object) string {
+	var b strings.Builder
+	b.WriteString("\n| key | value | default | meaning |\n|---|---|---|---|\n")
+	for _, f := range o {
+		fallback := "–"
+		switch {
+		case f.required:
+			fallback = "**required**"
+		case f.fallback != "":
+			fallback = "`" + f.fallback + "`"
+		}
+		b.WriteString("| `" + f.key + "` | " + strings.ReplaceAll(kindOf(f), "|", `\|`) + " | " + fallback + " | " + strings.ReplaceAll(f.doc, "|", `\|`) + " |\n")
+	}
+	return b.String()
+}
+
+// kindOf describes the values of a key in a few words.
+func kindOf(f field) string {
+	s := f.value.shape()
+	code := func(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
+	switch s.Type[0] {
+	case "object":
+		return "mapping"
+	case "array":
+		return "list of mappings"
+	case "boolean":
+		return "`true`, `false`"
+	case "integer":
+		return "number, such as " + code(f.examples)
+	}
+	if s.Enum != nil {
+		return code(s.Enum)
+	}
+	return "such as " + code(f.examples)
+}
+
+// TestReferenceTables holds the tables of the reference to those of the reader; -update writes them.
+func TestReferenceTables(t *testing.T) {
+	text := read(t, reference)
+	marked := regexp.MustCompile(`(?s)(<!-- keys of (\w+) -->\n)(.*?)(<!-- end -->\n)`)
+	all := tables()
+	want := marked.ReplaceAllStringFunc(text, func(found string) string {
+		parts := marked.FindStringSubmatch(found)
+		o, ok := all[parts[2]]
+		if !ok {
+			t.Errorf("there are no keys of %s", parts[2])
+		}
+		delete(all, parts[2])
+		return parts[1] + markdown(o) + "\n" + parts[4]
+	})
+	for name := range all {
+		t.Errorf("%s has no table of the keys of %s", reference, name)
+	}
+	golden(t, reference, want)
+}
+
+// TestReferenceExamples parses every lab in the reference.
+func TestReferenceExamples(t *testing.T) {
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, reference), -1)
+	if len(examples) < 2 {
+		t.Fatalf("found %d examples", len(examples))
+	}
+	for _, example := range examples {
+		if _, err := Parse(reference, []byte(example[1])); err != nil {
+			t.Errorf("%s\n%v", example[1], err)
+		}
+		if found := loadSchema(t).validate(t, example[1]); found != nil {
+			t.Errorf("the example violates the schema: %q", found)
+		}
+	}
+}
+
+// TestReferenceMessages finds the messages that the reference shows among those that the reader gives.
+func TestReferenceMessages(t *testing.T) {
+	real := read(t, "testdata/ten-mistakes.golden")
+	shown := regexp.MustCompile(`(?m)^ten-mistakes\.yaml:.*\n`).FindAllString(read(t, reference), -1)
+	if len(shown) == 0 {
+		t.Error("no message is shown")
+	}
+	for _, line := range shown {
+		if !strings.Contains(real, line) {
+			t.Errorf("the reader does not say %q", line)
+		}
+	}
+}
+
+// TestReferenceNamesRefusals wants every refused option of fio in the reference.
+func TestReferenceNamesRefusals(t *testing.T) {
+	text := read(t, reference)
+	for _, group := range refusals() {
+		for name := range strings.FieldsSeq(group.names) {
+			if !strings.Contains(text, "`"+name+"`") {
+				t.Errorf("%s does not say that %s is refused", reference, name)
+			}
+		}
+	}
+}
