@@ -1,0 +1,135 @@
+package compare
+
+import (
+	"slices"
+
+	"labctl/pkg/results"
+)
+
+// Table is a run laid out as targets × workloads.
+type Table struct {
+	// Targets and Workloads are in the run's order; what only trials mention comes last.
+	Targets   []results.Target
+	Workloads []NamedShape
+	cells     map[cellKey][]results.Trial
+}
+
+// NamedShape is a workload of a run with its shape.
+type NamedShape struct {
+	results.Workload
+	Shape
+}
+
+type cellKey struct{ target, workload string }
+
+// Tabulate lays a run out.
+func Tabulate(run *results.Run) Table {
+	t := Table{Targets: slices.Clone(run.Targets), cells: map[cellKey][]results.Trial{}}
+	valid := map[string][]results.Trial{}
+	workloads := slices.Clone(run.Workloads)
+	for _, trial := range run.Trials {
+		key := cellKey{trial.Target, trial.Workload}
+		t.cells[key] = append(t.cells[key], trial)
+		if Valid(trial) {
+			valid[trial.Workload] = append(valid[trial.Workload], trial)
+		}
+		if !slices.ContainsFunc(t.Targets, func(known results.Target) bool { return known.Name == trial.Target }) {
+			t.Targets = append(t.Targets, results.Target{Name: trial.Target})
+		}
+		if !slices.ContainsFunc(workloads, func(known results.Workload) bool { return known.Name == trial.Workload }) {
+			workloads = append(workloads, results.Workload{Name: trial.Workload})
+		}
+	}
+	for _, w := range workloads {
+		t.Workloads = append(t.Workloads, NamedShape{Workload: w, Shape: shapeOf(valid[w.Name])})
+	}
+	return t
+}
+
+// Valid reports whether a trial gave numbers that may be used.
+func Valid(t results.Trial) bool { return t.Summary != nil && t.Error == "" }
+
+// Shape returns the shape of the workload of this name; false when the run does not have it.
+func (t Table) Shape(workload string) (Shape, bool) {
+	i := slices.IndexFunc(t.Workloads, func(w NamedShape) bool { return w.Name == workload })
+	if i < 0 {
+		return Shape{Direction: Write, Metric: IOPS}, false
+	}
+	return t.Workloads[i].Shape, true
+}
+
+// planned reports whether a run was to measure this workload on this target.
+func (t Table) planned(target, workload string) bool {
+	_, found := t.Shape(workload)
+	return found && slices.ContainsFunc(t.Targets, func(known results.Target) bool { return known.Name == target })
+}
+
+// Cell returns the trials of one workload on one target.
+func (t Table) Cell(target, workload string) Cell {
+	return Cell{Trials: t.cells[cellKey{target, workload}]}
+}
+
+// Cell is one workload on one target: a trial per block.
+type Cell struct{ Trials []results.Trial }
+
+// Sample describes one metric over the valid trials of a cell, one per block.
+type Sample struct {
+	N      int     `json:"n"`
+	Median float64 `json:"median"` // of an even number of trials the mean of the middle two
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// Divide returns the sample in another unit, such as per job.
+func (s Sample) Divide(by float64) Sample {
+	return Sample{N: s.N, Median: s.Median / by, Min: s.Min / by, Max: s.Max / by}
+}
+
+// Sample takes a metric from the valid trials; false when there is none with I/O in this direction.
+func (c Cell) Sample(m Metric, d Direction) (Sample, bool) {
+	var values []float64
+	for _, t := range c.Trials {
+		if Valid(t) && d.Of(t.Summary).Active() {
+			values = append(values, m.Of(d.Of(t.Summary)))
+		}
+	}
+	if len(values) == 0 {
+		return Sample{}, false
+	}
+	slices.Sort(values)
+	n := len(values)
+	return Sample{N: n, Median: (values[(n-1)/2] + values[n/2]) / 2, Min: values[0], Max: values[n-1]}, true
+}
+
+// Failed returns the trials without valid numbers.
+func (c Cell) Failed() []results.Trial {
+	var failed []results.Trial
+	for _, t := range c.Trials {
+		if !Valid(t) {
+			failed = append(failed, t)
+		}
+	}
+	return failed
+}
+
+// Jobs is how many fio jobs the totals of this cell are over; at least 1.
+func (c Cell) Jobs() int {
+	for _, t := range c.Trials {
+		if Valid(t) {
+			return max(1, t.Summary.Jobs)
+		}
+	}
+	return 1
+}
+
+// Missing says in a word or two why a cell has no sample.
+func (c Cell) Missing() string {
+	switch {
+	case len(c.Trials) == 0:
+		return "not run"
+	case len(c.Failed()) > 0:
+		return "failed"
+	default:
+		return "no I/O"
+	}
+}

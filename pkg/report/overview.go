@@ -1,0 +1,134 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"labctl/pkg/compare"
+)
+
+// overviews show targets × workloads, each workload in its own metric, and how far the best guest is from the host.
+// On a terminal the workloads are spread over as many tables as the width asks for.
+func overviews(d Document) []block {
+	first := overviewLabels(d)
+	document := overview(first, d.Workloads, d)
+	var terminal []block
+	var part []Workload
+	used := 0
+	for _, w := range d.Workloads {
+		width := 2 + columnWidth(overviewColumn(w, d.Run.Blocks))
+		if len(part) > 0 && used+width > textWidth {
+			terminal, part, used = append(terminal, overview(first, part, d)), nil, 0
+		}
+		if len(part) == 0 {
+			used = 2 + columnWidth(first)
+		}
+		part, used = append(part, w), used+width
+	}
+	terminal = append(terminal, overview(first, part, d))
+	blocks := []block{wide{terminal: terminal[0], document: document}}
+	for _, more := range terminal[1:] {
+		blocks = append(blocks, wide{terminal: more, document: paragraph("")})
+	}
+	return blocks
+}
+
+func columnWidth(cells []string) int {
+	width := 0
+	for _, cell := range cells {
+		for _, line := range strings.Split(cell, "\n") {
+			width = max(width, text.StringWidth(line))
+		}
+	}
+	return width
+}
+
+// overviewLabels are the cells of the first column, from the header to the line of the best guest.
+func overviewLabels(d Document) []string {
+	labels := []string{"\ntarget"}
+	for _, t := range d.Targets {
+		labels = append(labels, t.Name)
+	}
+	best := ""
+	for _, w := range d.Workloads {
+		if w.BestVM != nil {
+			best = bestLabel(w.BestVM, "\n")
+		}
+	}
+	return append(labels, best)
+}
+
+func bestLabel(b *compare.Best, space string) string {
+	return fmt.Sprintf("best %s%svs %s", b.Guests, space, b.Host)
+}
+
+// overviewColumn are the cells of one workload.
+func overviewColumn(w Workload, blocks int) []string {
+	cells := []string{w.Name + "\n" + metricName(w.Shape)}
+	var lowest []float64
+	for _, c := range w.Cells {
+		if c.Headline != nil {
+			lowest = append(lowest, c.Headline.Min)
+		}
+	}
+	format := column(lowest)
+	for _, c := range w.Cells {
+		if c.Headline == nil {
+			cells = append(cells, c.Missing)
+		} else {
+			cells = append(cells, spread(*c.Headline, blocks, format))
+		}
+	}
+	if w.BestVM == nil {
+		return append(cells, "")
+	}
+	return append(cells, percent(w.BestVM.Percent))
+}
+
+func overview(first []string, workloads []Workload, d Document) grid {
+	columns := [][]string{first}
+	for _, w := range workloads {
+		columns = append(columns, overviewColumn(w, d.Run.Blocks))
+	}
+	g := grid{left: 1, rows: make([][]string, len(first)-1)}
+	for _, cells := range columns {
+		g.header = append(g.header, cells[0])
+		for i, cell := range cells[1:] {
+			g.rows[i] = append(g.rows[i], cell)
+		}
+	}
+	last := len(g.rows) - 1
+	if g.rows[last][0] == "" {
+		g.rows = g.rows[:last]
+		return g
+	}
+	g.rows = append(g.rows[:last:last], nil, g.rows[last])
+	return g
+}
+
+// metricName is the metric of a workload's headline number: "IOPS", or "MiB/s, total of 16" over several jobs.
+func metricName(s compare.Shape) string {
+	name := s.Metric.Unit()
+	if s.Direction == compare.Mixed {
+		name = "read+write " + name
+	}
+	if s.Jobs > 1 {
+		name += fmt.Sprintf(", total of %d", s.Jobs)
+	}
+	return name
+}
+
+// spread is the median; below it the range when several trials stand behind it, and their number when it is less
+// than usual.
+func spread(s compare.Sample, usual int, format func(float64) string) string {
+	out := format(s.Median)
+	if s.N > 1 {
+		out += fmt.Sprintf("\n%s..%s", format(s.Min), format(s.Max))
+	}
+	if s.N < usual {
+		out += fmt.Sprintf("\nn=%d", s.N)
+	}
+	return out
+}
