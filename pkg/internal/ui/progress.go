@@ -1,0 +1,132 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// refresh is how often the live line is redrawn.
+const refresh = 200 * time.Millisecond
+
+// Progress prints finished things as lines and, on a terminal, what is under way as a last line that is redrawn. Its
+// methods may be called from several goroutines.
+type Progress struct {
+	mu     sync.Mutex
+	out    io.Writer
+	live   bool
+	quiet  bool
+	begun  time.Time
+	status func(elapsed time.Duration) string
+	since  time.Time
+	drawn  bool
+	stop   chan struct{}
+	done   sync.WaitGroup
+}
+
+// NewProgress starts progress on the talk stream. Quiet drops everything.
+func NewProgress(streams IO, quiet bool) *Progress {
+	p := &Progress{out: streams.Err, live: streams.ErrIsTerminal && !quiet, quiet: quiet, begun: time.Now(), stop: make(chan struct{})}
+	if p.live {
+		p.done.Go(p.redraw)
+	}
+	return p
+}
+
+// Line prints a line that stays, after the time since the start.
+func (p *Progress) Line(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quiet {
+		return
+	}
+	p.erase()
+	fmt.Fprintf(p.out, "%7.1fs  %s\n", time.Since(p.begun).Seconds(), fmt.Sprintf(format, args...))
+	p.draw()
+}
+
+// Status sets what is under way; the function gets the time since this call. Nil means nothing. Without a terminal it
+// is not shown.
+func (p *Progress) Status(status func(elapsed time.Duration) string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status, p.since = status, time.Now()
+	p.erase()
+	p.draw()
+}
+
+// Close ends the progress and erases the live line.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	stopped := p.stop == nil
+	if !stopped {
+		close(p.stop)
+		p.stop = nil
+	}
+	p.erase()
+	p.status = nil
+	p.mu.Unlock()
+	p.done.Wait()
+}
+
+func (p *Progress) redraw() {
+	ticker := time.NewTicker(refresh)
+	defer ticker.Stop()
+	p.mu.Lock()
+	stop := p.stop
+	p.mu.Unlock()
+	for stop != nil {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
+			p.mu.Lock()
+			p.erase()
+			p.draw()
+			p.mu.Unlock()
+		}
+	}
+}
+
+// draw writes the live line, cut to the terminal's width.
+func (p *Progress) draw() {
+	if !p.live || p.status == nil {
+		return
+	}
+	text := cut(p.status(time.Since(p.since)), p.width()-10)
+	fmt.Fprintf(p.out, "%7.1fs  %s", time.Since(p.begun).Seconds(), text)
+	p.drawn = true
+}
+
+func (p *Progress) erase() {
+	if p.drawn {
+		fmt.Fprint(p.out, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+func (p *Progress) width() int {
+	const fallback = 80
+	file, ok := p.out.(interface{ Fd() uintptr })
+	if !ok {
+		return fallback
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width < 20 {
+		return fallback
+	}
+	return width
+}
+
+// cut shortens text to a number of characters.
+func cut(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	runes := []rune(text)
+	return string(runes[:max(0, width-1)]) + "…"
+}

@@ -1,0 +1,134 @@
+// Package inventory tells what exists on PVE and what of it is ours: it reads, and never changes anything.
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"labctl/pkg/pve"
+)
+
+// API is what the inventory reads from PVE.
+type API interface {
+	Resources(ctx context.Context) ([]pve.Resource, error)
+	VMConfig(ctx context.Context, vm pve.VMRef) (pve.VMConfig, error)
+	VMStatus(ctx context.Context, vm pve.VMRef) (pve.VMStatus, error)
+	VMIDTaken(ctx context.Context, id pve.VMID) (bool, error)
+}
+
+// Scope says where to look.
+type Scope struct {
+	Lab   string
+	Node  string
+	Pool  string
+	First pve.VMID    // the lab's VMID range
+	Last  pve.VMID    // inclusive
+	Known []pve.VMRef // VMIDs that the journal speaks of
+}
+
+// VM is a VM that carries this lab's mark.
+type VM struct {
+	Ref     pve.VMRef
+	Mark    Mark
+	Config  pve.VMConfig
+	Running bool
+}
+
+// Observed is what exists at one moment.
+type Observed struct {
+	VMs        []VM           // of this lab, by VMID
+	Resources  []pve.Resource // everything that the token may see
+	Gone       []pve.VMRef    // known to the journal, and no VM has the VMID any more
+	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
+	Unreadable []pve.VMRef    // known to the journal, exists, and the token may not read it
+}
+
+// VM returns the lab's VM with that name in the spec.
+func (o Observed) VM(name string) (VM, bool) {
+	at := slices.IndexFunc(o.VMs, func(vm VM) bool { return vm.Mark.VM == name })
+	if at < 0 {
+		return VM{}, false
+	}
+	return o.VMs[at], true
+}
+
+// Observe reads what exists in the scope. Names and states in the cluster's list lag by seconds, so every candidate's own
+// configuration and status are read (pve-api notes §70).
+func Observe(ctx context.Context, api API, scope Scope) (Observed, error) {
+	resources, err := api.Resources(ctx)
+	if err != nil {
+		return Observed{}, fmt.Errorf("listing VMs: %w", err)
+	}
+	observed := Observed{Resources: resources}
+	for _, ref := range candidates(scope, resources) {
+		if err := observed.look(ctx, api, scope, ref); err != nil {
+			return Observed{}, err
+		}
+	}
+	return observed, nil
+}
+
+// candidates are the VMIDs worth reading: what the journal knows, and what the list shows in our pool, range or with our tag.
+func candidates(scope Scope, resources []pve.Resource) []pve.VMRef {
+	refs := slices.Clone(scope.Known)
+	for _, resource := range resources {
+		mine := slices.Contains(resource.Tags, Tag) || (scope.Pool != "" && resource.Pool == scope.Pool) ||
+			(resource.VMID >= scope.First && resource.VMID <= scope.Last)
+		if !mine || resource.Template {
+			continue
+		}
+		ref := pve.VMRef{Node: resource.Node, ID: resource.VMID}
+		refs = slices.DeleteFunc(refs, func(known pve.VMRef) bool { return known.ID == ref.ID }) // the list knows where it is now
+		refs = append(refs, ref)
+	}
+	slices.SortFunc(refs, func(a, b pve.VMRef) int { return int(a.ID - b.ID) })
+	return refs
+}
+
+// look files one candidate.
+func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef) error {
+	config, err := api.VMConfig(ctx, ref)
+	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
+		return o.missing(ctx, api, scope, ref)
+	}
+	if err != nil {
+		return fmt.Errorf("reading VM %d: %w", ref.ID, err)
+	}
+	mark, ok := ParseMark(config.Description())
+	if !ok || mark.Lab != scope.Lab {
+		if isKnown(scope, ref) {
+			o.Foreign = append(o.Foreign, ref)
+		}
+		return nil
+	}
+	status, err := api.VMStatus(ctx, ref)
+	if err != nil {
+		return fmt.Errorf("reading the status of VM %d: %w", ref.ID, err)
+	}
+	o.VMs = append(o.VMs, VM{Ref: ref, Mark: mark, Config: config, Running: status.Status == "running"})
+	return nil
+}
+
+// missing files a VMID whose configuration cannot be read: gone, or there but not for this token. Only nextid tells
+// the two apart without a privilege (pve-api lab-findings §1.8).
+func (o *Observed) missing(ctx context.Context, api API, scope Scope, ref pve.VMRef) error {
+	if !isKnown(scope, ref) {
+		return nil
+	}
+	taken, err := api.VMIDTaken(ctx, ref.ID)
+	if err != nil {
+		return fmt.Errorf("looking up VMID %d: %w", ref.ID, err)
+	}
+	if taken {
+		o.Unreadable = append(o.Unreadable, ref)
+	} else {
+		o.Gone = append(o.Gone, ref)
+	}
+	return nil
+}
+
+func isKnown(scope Scope, ref pve.VMRef) bool {
+	return slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID })
+}

@@ -1,0 +1,60 @@
+package inventory
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Tag is the PVE tag that every VM of labctl carries, for people; ownership is judged by the mark alone, since a
+// clone inherits its template's tags (pve-api lab-findings §2).
+const Tag = "labctl"
+
+// markFormat is the version of the mark's JSON.
+const markFormat = 1
+
+// Mark is the owner mark in a VM's description: which lab run made it.
+type Mark struct {
+	Lab     string
+	Run     string
+	VM      string // the name in the lab spec
+	Version string // the labctl that made it
+	Expires time.Time
+}
+
+type markJSON struct {
+	Format  int       `json:"labctl"`
+	Lab     string    `json:"lab"`
+	Run     string    `json:"run"`
+	VM      string    `json:"vm"`
+	Version string    `json:"version"`
+	Expires time.Time `json:"expires"`
+}
+
+// Description is the text for the VM's notes: a sentence for people and the mark itself.
+func (m Mark) Description() string {
+	mark, err := json.Marshal(markJSON{Format: markFormat, Lab: m.Lab, Run: m.Run, VM: m.VM, Version: m.Version, Expires: m.Expires.UTC()})
+	if err != nil {
+		panic(fmt.Sprintf("encoding an owner mark: %v", err)) // only strings and a time: cannot happen
+	}
+	return fmt.Sprintf("Throw-away benchmark VM. Remove it with: labctl down %s\n%s\n", m.Lab, mark)
+}
+
+// ParseMark finds the mark in a VM's description. Anything that is not exactly a mark is none: a VM is never
+// taken for ours by resemblance.
+func ParseMark(description string) (Mark, bool) {
+	for line := range strings.Lines(description) {
+		decoder := json.NewDecoder(strings.NewReader(line))
+		decoder.DisallowUnknownFields()
+		var mark markJSON
+		if !strings.HasPrefix(line, `{"labctl":`) || decoder.Decode(&mark) != nil {
+			continue
+		}
+		if mark.Format != markFormat || mark.Lab == "" || mark.Run == "" {
+			continue
+		}
+		return Mark{Lab: mark.Lab, Run: mark.Run, VM: mark.VM, Version: mark.Version, Expires: mark.Expires}, true
+	}
+	return Mark{}, false
+}

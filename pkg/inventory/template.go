@@ -1,0 +1,81 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"labctl/pkg/pve"
+)
+
+// Template is the VM that the lab's VMs are cloned from.
+type Template struct {
+	Ref    pve.VMRef
+	Config pve.VMConfig
+}
+
+// TemplateError says that the template cannot be used, and what to do.
+type TemplateError struct {
+	Wanted  string   // as the spec names it
+	Node    string   // where it was looked for
+	Problem string   // why it cannot be used
+	Seen    []string // the templates that the token can see
+	Err     error    // what PVE said, or nil
+}
+
+// Error names the template, the node and what there is instead.
+func (e *TemplateError) Error() string {
+	seen := "no template at all"
+	if len(e.Seen) > 0 {
+		seen = strings.Join(e.Seen, ", ")
+	}
+	text := fmt.Sprintf("template %s on node %s: %s; the token sees %s: set template: in the lab spec, "+
+		"or grant VM.Clone and VM.Audit on /vms/<template>", e.Wanted, e.Node, e.Problem, seen)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns what PVE said.
+func (e *TemplateError) Unwrap() error { return e.Err }
+
+// FindTemplate looks up the template by VMID (when not 0) or name among the observed VMs and reads its configuration.
+func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve.VMID, name string) (Template, error) {
+	wanted := name
+	if id != 0 {
+		wanted = fmt.Sprint(id)
+	}
+	problem := TemplateError{Wanted: wanted, Node: node, Problem: "not found"}
+	for _, resource := range o.Resources {
+		if resource.Template {
+			problem.Seen = append(problem.Seen, fmt.Sprintf("%d (%s on %s)", resource.VMID, resource.Name, resource.Node))
+		}
+		if (id != 0 && resource.VMID != id) || (id == 0 && resource.Name != name) {
+			continue
+		}
+		if !resource.Template {
+			problem.Problem = fmt.Sprintf("VM %d is not a template", resource.VMID)
+			continue
+		}
+		if resource.Node != node {
+			problem.Problem = "it is on node " + resource.Node
+			continue
+		}
+		return readTemplate(ctx, api, pve.VMRef{Node: node, ID: resource.VMID}, problem)
+	}
+	return Template{}, &problem
+}
+
+func readTemplate(ctx context.Context, api API, ref pve.VMRef, problem TemplateError) (Template, error) {
+	config, err := api.VMConfig(ctx, ref)
+	if errors.Is(err, pve.ErrPermission) {
+		problem.Problem, problem.Err = "its configuration cannot be read", err
+		return Template{}, &problem
+	}
+	if err != nil {
+		return Template{}, fmt.Errorf("reading template %d: %w", ref.ID, err)
+	}
+	return Template{Ref: ref, Config: config}, nil
+}

@@ -1,0 +1,87 @@
+package journal
+
+import "time"
+
+// Format is the version of the record layout that this package writes. A later labctl reads every earlier one.
+const Format = 1
+
+// Entry is one line of the journal. Exactly one of the pointers is set.
+type Entry struct {
+	Seq     int       `json:"seq"`
+	Time    time.Time `json:"time"`
+	Begin   *Begin    `json:"begin,omitempty"`
+	Intent  *Intent   `json:"intent,omitempty"`
+	Task    *Task     `json:"task,omitempty"`
+	Outcome *Outcome  `json:"outcome,omitempty"`
+	Facts   *Facts    `json:"facts,omitempty"`
+	End     *End      `json:"end,omitempty"`
+}
+
+// Begin opens a lab run.
+type Begin struct {
+	Format  int       `json:"format"`
+	RunID   string    `json:"run"`
+	Lab     string    `json:"lab"`
+	Server  string    `json:"server"` // the API's URL
+	Version string    `json:"labctl"` // the labctl that began the run
+	SpecSHA string    `json:"spec_sha256"`
+	Expires time.Time `json:"expires"`
+}
+
+// Op is a kind of change on PVE.
+type Op string
+
+// The changes that labctl makes on PVE.
+const (
+	OpClone     Op = "clone"
+	OpConfigure Op = "configure"
+	OpResize    Op = "resize"
+	OpStart     Op = "start"
+	OpStop      Op = "stop"
+	OpDestroy   Op = "destroy"
+	OpProbe     Op = "probe" // an empty VM that claims the VMID while the storages are looked at
+)
+
+// Intent says what is about to be sent. It is on disk before the request leaves.
+type Intent struct {
+	Op     Op     `json:"op"`
+	VM     string `json:"vm"`
+	Node   string `json:"node"`
+	VMID   int    `json:"vmid"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Task binds an intent to the task that PVE started for it.
+type Task struct {
+	Intent int    `json:"intent"` // Seq of the intent
+	UPID   string `json:"upid"`
+}
+
+// Result is how an intent ended.
+type Result string
+
+// The ends of an intent. A lost answer is ResultUnknown until it has been looked up on the server.
+const (
+	ResultDone    Result = "done"
+	ResultFailed  Result = "failed"  // begun, and something of it may be left
+	ResultRefused Result = "refused" // the server did nothing
+	ResultUnknown Result = "unknown"
+)
+
+// Outcome closes an intent.
+type Outcome struct {
+	Intent int    `json:"intent"` // Seq of the intent
+	Result Result `json:"result"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Facts records what was learnt of a target: its address, host key, directory and so on.
+type Facts struct {
+	Target string            `json:"target"`
+	Values map[string]string `json:"values"`
+}
+
+// End closes a lab run: everything it made is proved to be gone.
+type End struct {
+	RunID string `json:"run"`
+}

@@ -1,0 +1,186 @@
+// Package journal is the append-only, fsynced memory of what a lab run changed on PVE: intent before
+// the request leaves, UPID as soon as it is known, outcome at the end. After a crash its replay says which VMIDs
+// may hold something of ours, and what was under way.
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"labctl/pkg/internal/atomicfile"
+)
+
+// CorruptError is a journal with an unreadable line that is not its last: it was damaged, not cut by a crash.
+type CorruptError struct {
+	Path string
+	Line int
+	Err  error
+}
+
+// Error names the file, the line and the remedy.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("journal %s is damaged at line %d (%v): keep the file; `labctl down` finds the lab by its owner marks once the file is moved away",
+		e.Path, e.Line, e.Err)
+}
+
+// Unwrap returns what was wrong with the line.
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// Journal is an open journal. Its methods may be called from several goroutines.
+type Journal struct {
+	mu    sync.Mutex
+	file  *os.File
+	path  string
+	now   func() time.Time
+	state *State
+	next  int
+}
+
+// Read replays the journal at path without opening it for writing. A journal that does not exist is an empty state.
+func Read(path string) (*State, error) {
+	state, _, err := load(path)
+	return state, err
+}
+
+// Open opens or creates the journal at path for appending. A last line that a crash cut off is dropped: what it
+// would have announced was never sent.
+func Open(path string) (*Journal, error) {
+	state, size, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("opening journal: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening journal: %w", err)
+	}
+	if err := prepare(file, size); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening journal %s: %w", path, err), file.Close())
+	}
+	return &Journal{file: file, path: path, now: time.Now, state: state, next: state.lastSeq + 1}, nil
+}
+
+// prepare cuts the file at its last whole line and makes its name durable.
+func prepare(file *os.File, size int64) error {
+	if err := file.Truncate(size); err != nil {
+		return err
+	}
+	if _, err := file.Seek(size, 0); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(file.Name()))
+}
+
+// load replays the file and returns the length of its whole lines.
+func load(path string) (*State, int64, error) {
+	state := newState()
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return state, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading journal: %w", err)
+	}
+	var size int64
+	for number := 1; len(data) > 0; number++ {
+		line, rest, whole := bytes.Cut(data, []byte("\n"))
+		var entry Entry
+		err := json.Unmarshal(line, &entry)
+		if !whole || (err != nil && len(rest) == 0) {
+			return state, size, nil // cut off by a crash
+		}
+		if err == nil {
+			err = state.apply(entry)
+		}
+		if err != nil {
+			return nil, 0, &CorruptError{Path: path, Line: number, Err: err}
+		}
+		size += int64(len(line)) + 1
+		data = rest
+	}
+	return state, size, nil
+}
+
+// Begin opens a lab run.
+func (j *Journal) Begin(begin Begin) error {
+	begin.Format = Format
+	_, err := j.append(Entry{Begin: &begin})
+	return err
+}
+
+// Intend records what is about to be sent and returns the number that Started and Finished refer to. When it
+// fails, nothing may be sent.
+func (j *Journal) Intend(intent Intent) (int, error) { return j.append(Entry{Intent: &intent}) }
+
+// Started records the task that PVE began for an intent.
+func (j *Journal) Started(intent int, upid string) error {
+	_, err := j.append(Entry{Task: &Task{Intent: intent, UPID: upid}})
+	return err
+}
+
+// Finished records how an intent ended; err may be nil.
+func (j *Journal) Finished(intent int, result Result, err error) error {
+	outcome := Outcome{Intent: intent, Result: result}
+	if err != nil {
+		outcome.Error = err.Error()
+	}
+	_, appendErr := j.append(Entry{Outcome: &outcome})
+	return appendErr
+}
+
+// Learn records facts of a target.
+func (j *Journal) Learn(target string, values map[string]string) error {
+	_, err := j.append(Entry{Facts: &Facts{Target: target, Values: values}})
+	return err
+}
+
+// End closes the lab run.
+func (j *Journal) End() error {
+	run := ""
+	if state := j.State(); state.Run != nil {
+		run = state.Run.RunID
+	}
+	_, err := j.append(Entry{End: &End{RunID: run}})
+	return err
+}
+
+// State is the replay of everything recorded so far. The caller may keep it: it is a copy.
+func (j *Journal) State() *State {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state.clone()
+}
+
+// Close closes the file.
+func (j *Journal) Close() error { return j.file.Close() }
+
+func (j *Journal) append(entry Entry) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	entry.Seq, entry.Time = j.next, j.now().UTC()
+	line, err := json.Marshal(entry)
+	if err != nil {
+		return 0, fmt.Errorf("writing journal: %w", err)
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return 0, j.writeError(err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return 0, j.writeError(err)
+	}
+	j.next++
+	return entry.Seq, j.state.apply(entry)
+}
+
+func (j *Journal) writeError(err error) error {
+	return fmt.Errorf("writing journal %s: %w (nothing more is changed on PVE without a journal; free space or fix the permissions of the state directory)", j.path, err)
+}

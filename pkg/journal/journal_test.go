@@ -1,0 +1,234 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// begun opens a fresh journal with a lab run in it.
+func begun(t *testing.T) (*Journal, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "lab", "journal.jsonl")
+	j, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	if err := j.Begin(Begin{RunID: "r1", Lab: "demo", Version: "test", Expires: time.Unix(0, 0).UTC()}); err != nil {
+		t.Fatal(err)
+	}
+	return j, path
+}
+
+func intend(t *testing.T, j *Journal, op Op, vm string, vmid int) int {
+	t.Helper()
+	seq, err := j.Intend(Intent{Op: op, VM: vm, Node: "pve", VMID: vmid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
+func TestReplayTellsWhatMayExist(t *testing.T) {
+	j, path := begun(t)
+	finish := func(intent int, result Result, failure error) {
+		t.Helper()
+		if err := j.Finished(intent, result, failure); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := intend(t, j, OpClone, "2gb", 9100)
+	finish(refused, ResultRefused, errors.New("config file already exists"))
+	done := intend(t, j, OpClone, "2gb", 9101)
+	if err := j.Started(done, "UPID:pve:1"); err != nil {
+		t.Fatal(err)
+	}
+	finish(done, ResultDone, nil)
+	lost := intend(t, j, OpClone, "4gb", 9102)
+	finish(lost, ResultUnknown, errors.New("EOF"))
+	failed := intend(t, j, OpClone, "8gb", 9103)
+	finish(failed, ResultFailed, errors.New("storage full"))
+	open := intend(t, j, OpConfigure, "2gb", 9101)
+	if err := j.Started(open, "UPID:pve:2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Learn("2gb", map[string]string{"address": "10.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+
+	state, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !state.Active() || state.Run.RunID != "r1" {
+		t.Errorf("run = %+v, active %v", state.Run, state.Active())
+	}
+	var touched []int
+	for _, vm := range state.Touched() {
+		touched = append(touched, vm.VMID)
+	}
+	if diff := cmp.Diff([]int{9101, 9102, 9103}, touched); diff != "" {
+		t.Errorf("touched VMIDs (-want +got): a refused clone made nothing\n%s", diff)
+	}
+	if vm, ok := state.VM("2gb"); !ok || vm.VMID != 9101 || !vm.Has(OpClone) || vm.Has(OpConfigure) {
+		t.Errorf("VM 2gb = %+v", vm)
+	}
+	var unknown []string
+	for _, o := range state.Open {
+		unknown = append(unknown, string(o.Op)+" "+o.VM+" "+o.UPID)
+	}
+	if diff := cmp.Diff([]string{"clone 4gb ", "configure 2gb UPID:pve:2"}, unknown); diff != "" {
+		t.Errorf("open intents (-want +got)\n%s", diff)
+	}
+	if got := state.Fact("2gb", "address"); got != "10.0.0.1" {
+		t.Errorf("fact = %q", got)
+	}
+}
+
+func TestEndClosesTheRun(t *testing.T) {
+	j, path := begun(t)
+	if err := j.End(); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := Read(path); err != nil || state.Active() {
+		t.Errorf("active after End: %v, %v", state, err)
+	}
+}
+
+func TestMissingJournalIsEmpty(t *testing.T) {
+	state, err := Read(filepath.Join(t.TempDir(), "none"))
+	if err != nil || state.Active() || len(state.VMs) != 0 {
+		t.Errorf("state %+v, error %v", state, err)
+	}
+}
+
+func TestOpenDropsOnlyATornTail(t *testing.T) {
+	j, path := begun(t)
+	intend(t, j, OpClone, "2gb", 9100)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	for _, tail := range []string{"{", `{"seq":3,"intent":{"op":"start"`, "\x00\x00\x00", string(bytes.TrimSpace(lines[1])), "garbage\n"} {
+		if err := os.WriteFile(path, append(bytes.Clone(whole), tail...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(path)
+		if err != nil {
+			t.Errorf("tail %q: %v", tail, err)
+			continue
+		}
+		next := intend(t, again, OpStart, "2gb", 9100)
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+		state, err := Read(path)
+		if err != nil || next != 3 || len(state.Open) != 2 {
+			t.Errorf("tail %q: next entry %d, state %+v, error %v", tail, next, state, err)
+		}
+	}
+}
+
+func TestDamageInTheMiddleIsAnError(t *testing.T) {
+	j, path := begun(t)
+	intend(t, j, OpClone, "2gb", 9100)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(whole, []byte(`{"seq":1`), []byte(`{"seq":x`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(path)
+	var corrupt *CorruptError
+	if !errors.As(err, &corrupt) || corrupt.Line != 1 || !strings.Contains(err.Error(), "labctl down") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNewerFormatIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	line := `{"seq":1,"time":"2030-01-01T00:00:00Z","begin":{"format":99,"run":"r","labctl":"v9"}}` + "\n"
+	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "newer labctl (v9") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestSecondProcessIsTurnedAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "demo.lock")
+	first, err := Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Acquire(path)
+	var busy *BusyError
+	if !errors.As(err, &busy) || busy.PID != os.Getpid() {
+		t.Errorf("second Acquire: %v", err)
+	}
+	if err := first.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Acquire(path)
+	if err != nil {
+		t.Fatalf("after Release: %v", err)
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever a crash cuts off, replay is that of a prefix of the entries.
+func TestEveryCutIsAPrefix(t *testing.T) {
+	j, path := begun(t)
+	for i, op := range []Op{OpClone, OpConfigure, OpStart} {
+		seq := intend(t, j, op, "2gb", 9100)
+		if err := j.Finished(seq, ResultDone, nil); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "cut")
+	rapid.Check(t, func(t *rapid.T) {
+		cut := rapid.IntRange(0, len(whole)).Draw(t, "cut")
+		if err := os.WriteFile(copied, whole[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		state, err := Read(copied)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if want := bytes.Count(whole[:cut], []byte("\n")); state.lastSeq != want {
+			t.Fatalf("cut at %d: %d entries, want %d", cut, state.lastSeq, want)
+		}
+	})
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"seq":1,"begin":{"format":1,"run":"r"}}` + "\n" + `{"seq":2,"intent":{"op":"clone","vmid":1}}` + "\n"))
+	f.Add([]byte(`{"seq":2,"outcome":{"intent":1,"result":"done"}}` + "\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "j")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		state, err := Read(path)
+		if (state == nil) == (err == nil) {
+			t.Fatalf("state %v, error %v", state, err)
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// BusyError says that another labctl process works on the same lab.
+type BusyError struct {
+	Path string
+	PID  int // 0 when the other process did not leave its number
+}
+
+// Error names the other process.
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("another labctl (process %d) is working on this lab: wait for it or stop it with Ctrl-C (lock %s)", e.PID, e.Path)
+}
+
+// Lock is the exclusive right to change one lab.
+type Lock struct{ file *os.File }
+
+// Acquire takes the lock at path or says at once who holds it. The kernel drops it when the process dies.
+func Acquire(path string) (*Lock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("locking the lab: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the lab: %w", err)
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(&BusyError{Path: path, PID: holder(file)}, file.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the lab: %w", err), file.Close())
+	}
+	if err := file.Truncate(0); err == nil {
+		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("locking the lab: %w", err), file.Close())
+		}
+	}
+	return &Lock{file: file}, nil
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() error { return l.file.Close() }
+
+func holder(file *os.File) int {
+	buffer := make([]byte, 32)
+	n, err := file.ReadAt(buffer, 0)
+	if n == 0 && err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(buffer[:n])))
+	if err != nil {
+		return 0
+	}
+	return pid
+}

@@ -1,0 +1,141 @@
+package journal
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// State is what a journal says when it is replayed.
+type State struct {
+	Run   *Begin                       // nil before the first run
+	Ended bool                         // the run's End was written: nothing of it is left
+	VMs   []VM                         // every VMID that this run may have touched, in the order of first mention
+	Facts map[string]map[string]string // by target
+	Open  []OpenIntent                 // intents without a known outcome
+
+	lastSeq int
+}
+
+// VM is what the journal knows of one VMID of the run.
+type VM struct {
+	Name string
+	Node string
+	VMID int
+	Done []Op // the changes that are known to have been carried out, in order
+
+	touched bool
+}
+
+// Has says whether op is known to have been carried out.
+func (v VM) Has(op Op) bool { return slices.Contains(v.Done, op) }
+
+// OpenIntent is an intent whose outcome is not known.
+type OpenIntent struct {
+	Seq int
+	Intent
+	UPID string // "" when the answer with the task never came
+}
+
+// Touched returns the VMs of which something may exist on PVE: every change but the refused ones counts.
+func (s *State) Touched() []VM {
+	return slices.DeleteFunc(slices.Clone(s.VMs), func(vm VM) bool {
+		open := slices.ContainsFunc(s.Open, func(open OpenIntent) bool { return open.VMID == vm.VMID && open.Node == vm.Node })
+		return !vm.touched && !open
+	})
+}
+
+// Active says whether a lab run was begun and not ended.
+func (s *State) Active() bool { return s.Run != nil && !s.Ended }
+
+// VM returns what is known of the VM with that name; the latest VMID wins.
+func (s *State) VM(name string) (VM, bool) {
+	for _, vm := range slices.Backward(s.VMs) {
+		if vm.Name == name {
+			return vm, true
+		}
+	}
+	return VM{}, false
+}
+
+// Fact returns one fact of a target, or "".
+func (s *State) Fact(target, key string) string { return s.Facts[target][key] }
+
+func newState() *State { return &State{Facts: map[string]map[string]string{}} }
+
+func (s *State) clone() *State {
+	copied := *s
+	copied.VMs = slices.Clone(s.VMs)
+	for i := range copied.VMs {
+		copied.VMs[i].Done = slices.Clone(copied.VMs[i].Done)
+	}
+	copied.Open = slices.Clone(s.Open)
+	copied.Facts = make(map[string]map[string]string, len(s.Facts))
+	for target, values := range s.Facts {
+		copied.Facts[target] = maps.Clone(values)
+	}
+	return &copied
+}
+
+// apply folds one entry into the state; an entry that cannot follow what came before is an error.
+func (s *State) apply(entry Entry) error {
+	switch {
+	case entry.Begin != nil:
+		if entry.Begin.Format > Format {
+			return fmt.Errorf("written by a newer labctl (%s, format %d)", entry.Begin.Version, entry.Begin.Format)
+		}
+		*s = *newState()
+		s.Run = entry.Begin
+	case entry.Intent != nil:
+		s.vm(*entry.Intent)
+		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent})
+	case entry.Task != nil:
+		for i := range s.Open {
+			if s.Open[i].Seq == entry.Task.Intent {
+				s.Open[i].UPID = entry.Task.UPID
+			}
+		}
+	case entry.Outcome != nil:
+		s.close(*entry.Outcome)
+	case entry.Facts != nil:
+		s.learn(*entry.Facts)
+	case entry.End != nil:
+		s.Ended = true
+	default:
+		return fmt.Errorf("entry %d says nothing", entry.Seq)
+	}
+	s.lastSeq = entry.Seq
+	return nil
+}
+
+func (s *State) learn(facts Facts) {
+	if s.Facts[facts.Target] == nil {
+		s.Facts[facts.Target] = map[string]string{}
+	}
+	maps.Copy(s.Facts[facts.Target], facts.Values)
+}
+
+// vm returns the record of the intent's VMID, made on first mention.
+func (s *State) vm(intent Intent) *VM {
+	for i := range s.VMs {
+		if s.VMs[i].VMID == intent.VMID && s.VMs[i].Node == intent.Node {
+			return &s.VMs[i]
+		}
+	}
+	s.VMs = append(s.VMs, VM{Name: intent.VM, Node: intent.Node, VMID: intent.VMID})
+	return &s.VMs[len(s.VMs)-1]
+}
+
+// close takes the intent off the open list, unless its outcome is unknown.
+func (s *State) close(outcome Outcome) {
+	at := slices.IndexFunc(s.Open, func(open OpenIntent) bool { return open.Seq == outcome.Intent })
+	if at < 0 || outcome.Result == ResultUnknown {
+		return
+	}
+	vm := s.vm(s.Open[at].Intent)
+	vm.touched = vm.touched || outcome.Result != ResultRefused
+	if outcome.Result == ResultDone {
+		vm.Done = append(vm.Done, s.Open[at].Op)
+	}
+	s.Open = slices.Delete(s.Open, at, at+1)
+}

@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"fmt"
+
+	"labctl/pkg/inventory"
+	"labctl/pkg/labspec"
+)
+
+// Wanted is what a plan for `up` is made from.
+type Wanted struct {
+	Lab      *labspec.Lab
+	Template inventory.Template
+	Observed inventory.Observed
+	VMIDs    []int                // free VMIDs for the VMs that do not exist yet, in the order of the spec
+	IsReady  func(vm string) bool // the journal says that the running VM was found ready
+}
+
+// Missing counts the VMs of the lab that do not exist.
+func Missing(lab *labspec.Lab, observed inventory.Observed) int {
+	n := 0
+	for _, vm := range lab.VMs {
+		if _, ok := observed.VM(vm.Name); !ok {
+			n++
+		}
+	}
+	return n
+}
+
+// Up says how to get from what exists to the lab that the spec describes.
+func Up(wanted Wanted) (Plan, error) {
+	plan := Plan{Lab: wanted.Lab.Name}
+	free := wanted.VMIDs
+	for i, vm := range wanted.Lab.VMs {
+		var sequence Sequence
+		var err error
+		found, ok := wanted.Observed.VM(vm.Name)
+		switch {
+		case ok:
+			sequence, err = existing(wanted, vm, found)
+		case len(free) == 0:
+			err = fmt.Errorf("planning VM %s: no free VMID was given", vm.Name)
+		default:
+			sequence, err = fresh(wanted, vm, free[0])
+			free = free[1:]
+		}
+		if err != nil {
+			return Plan{}, err
+		}
+		sequence.VM, sequence.Index = vm.Name, i
+		plan.Sequences = append(plan.Sequences, sequence)
+	}
+	return plan, nil
+}
+
+// fresh is the whole way from the template to a ready VM.
+func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
+	lab, template := wanted.Lab, wanted.Template
+	slot, ok := osSlot(template.Config.Raw)
+	if !ok {
+		return Sequence{}, fmt.Errorf("planning VM %s: template %d has no disk to boot from", vm.Name, int(template.Ref.ID))
+	}
+	clone := Clone{
+		TemplateVMID: int(template.Ref.ID), VMName: VMName(lab, vm),
+		Pool: lab.Pool, Full: lab.Clone == labspec.CloneFull,
+	}
+	sequence := Sequence{Node: lab.Node, VMID: vmid, Steps: []Step{clone, configure(wanted, vm)}}
+	grow, err := growth(vm, slot, template.Config.Raw[slot])
+	if err != nil {
+		return Sequence{}, err
+	}
+	sequence.Steps = append(sequence.Steps, grow...)
+	sequence.Steps = append(sequence.Steps, Start{}, Ready{})
+	return sequence, nil
+}
+
+// existing is what is left to do for a VM that is there.
+func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error) {
+	sequence := Sequence{Node: found.Ref.Node, VMID: int(found.Ref.ID), Exists: true}
+	drift := Drift(wanted.Lab, vm, sequence.VMID, found.Config.Raw)
+	switch {
+	case found.Running && drift != nil:
+		return Sequence{}, drift
+	case found.Running:
+		if !wanted.IsReady(vm.Name) {
+			sequence.Steps = []Step{Ready{}}
+		}
+		return sequence, nil
+	case drift != nil:
+		sequence.Steps = append(sequence.Steps, reconfigure(wanted, vm, found.Config.Raw))
+	}
+	slot, ok := osSlot(found.Config.Raw)
+	if !ok {
+		return Sequence{}, fmt.Errorf("planning VM %s: VM %d has no disk to boot from: run `labctl down` first", vm.Name, sequence.VMID)
+	}
+	grow, err := growth(vm, slot, found.Config.Raw[slot])
+	if err != nil {
+		return Sequence{}, err
+	}
+	sequence.Steps = append(sequence.Steps, grow...)
+	sequence.Steps = append(sequence.Steps, Start{}, Ready{})
+	return sequence, nil
+}
+
+// configure sets everything that the template does not say.
+func configure(wanted Wanted, vm labspec.VM) Configure {
+	settings := hardware(wanted.Lab, vm, wanted.Template.Config.Raw)
+	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)})}
+}
+
+// reconfigure sends everything again but never allocates a data disk twice: a failed configuration is half done, at
+// random (pve-api lab-findings §46).
+func reconfigure(wanted Wanted, vm labspec.VM, actual raw) Configure {
+	settings := hardware(wanted.Lab, vm, actual)
+	slot := DataSlot(vm.DataDisk)
+	disk := parseDrive(actual[slot])
+	value := allocation(vm.DataDisk)
+	if disk.volume != "" {
+		value = disk.volume
+		for _, option := range dataOptions(vm.DataDisk) {
+			value += "," + option.Key + "=" + option.Value
+		}
+	}
+	return Configure{Settings: append(settings, Setting{slot, value})}
+}
+
+// growth is the resize of the OS disk, if it is too small. A disk cannot shrink.
+func growth(vm labspec.VM, slot, text string) ([]Step, error) {
+	size, ok := parseDrive(text).sizeBytes()
+	wanted := int64(vm.OSDisk.Size)
+	switch {
+	case !ok || size == wanted:
+		return nil, nil
+	case size > wanted:
+		return nil, fmt.Errorf("planning VM %s: the template's disk %s has %s, which is more than osDisk.size %s, and a disk cannot shrink: raise osDisk.size",
+			vm.Name, slot, labspec.Size(size), vm.OSDisk.Size)
+	}
+	return []Step{Grow{Disk: slot, FromBytes: size, ToBytes: wanted}}, nil
+}
+
+// Down says how to remove everything of the lab: what carries its mark, and the traces of what the journal knows.
+func Down(lab string, observed inventory.Observed) Plan {
+	plan := Plan{Lab: lab}
+	for _, vm := range observed.VMs {
+		sequence := Sequence{VM: vm.Mark.VM, Node: vm.Ref.Node, VMID: int(vm.Ref.ID), Exists: true}
+		if vm.Running {
+			sequence.Steps = append(sequence.Steps, Stop{})
+		}
+		sequence.Steps = append(sequence.Steps, Destroy{}, Prove{})
+		plan.Sequences = append(plan.Sequences, sequence)
+	}
+	for _, ref := range observed.Gone {
+		plan.Sequences = append(plan.Sequences, Sequence{Node: ref.Node, VMID: int(ref.ID), Steps: []Step{Prove{}}})
+	}
+	return plan
+}

@@ -1,0 +1,122 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Step is one change or check for one VM. It is one of Clone, Configure, Grow, Start, Ready, Stop, Destroy and Prove.
+type Step interface {
+	// Name is the step's one-word name.
+	Name() string
+	// Detail says what exactly is done, for a person.
+	Detail() string
+	sealed()
+}
+
+// Setting is one key of a VM's configuration with its value, as PVE writes it.
+type Setting struct{ Key, Value string }
+
+// Clone makes the VM from the template.
+type Clone struct {
+	TemplateVMID int
+	VMName       string // the name on PVE
+	Pool         string
+	Full         bool // copy every block instead of a linked clone
+	Storage      string
+}
+
+// Configure sets cores, memory, the data disk and the rest in one request.
+type Configure struct{ Settings []Setting }
+
+// Grow enlarges a disk of the clone.
+type Grow struct {
+	Disk               string // slot, such as scsi0
+	FromBytes, ToBytes int64
+}
+
+// Start starts the VM.
+type Start struct{}
+
+// Ready waits until the guest can be measured, and prepares it.
+type Ready struct{}
+
+// Stop stops the VM hard: nothing in it is worth a shutdown.
+type Stop struct{}
+
+// Destroy destroys the VM with its disks.
+type Destroy struct{}
+
+// Prove shows that no volume of the VMID is left on the storages.
+type Prove struct{}
+
+// Name returns "clone".
+func (Clone) Name() string { return "clone" }
+
+// Name returns "configure".
+func (Configure) Name() string { return "configure" }
+
+// Name returns "resize".
+func (Grow) Name() string { return "resize" }
+
+// Name returns "start".
+func (Start) Name() string { return "start" }
+
+// Name returns "ready".
+func (Ready) Name() string { return "ready" }
+
+// Name returns "stop".
+func (Stop) Name() string { return "stop" }
+
+// Name returns "destroy".
+func (Destroy) Name() string { return "destroy" }
+
+// Name returns "prove".
+func (Prove) Name() string { return "prove" }
+
+// Detail names template, name and pool.
+func (c Clone) Detail() string {
+	kind := "linked clone"
+	if c.Full {
+		kind = "full clone"
+	}
+	return fmt.Sprintf("%s of template %d as %s in pool %s", kind, c.TemplateVMID, c.VMName, c.Pool)
+}
+
+// Detail lists the settings.
+func (c Configure) Detail() string {
+	parts := make([]string, len(c.Settings))
+	for i, setting := range c.Settings {
+		parts[i] = setting.Key + "=" + setting.Value
+	}
+	return strings.Join(parts, " ")
+}
+
+// Detail names the disk and both sizes.
+func (g Grow) Detail() string {
+	return fmt.Sprintf("%s from %d MiB to %d MiB", g.Disk, g.FromBytes>>20, g.ToBytes>>20)
+}
+
+// Detail is empty.
+func (Start) Detail() string { return "" }
+
+// Detail names what is waited for.
+func (Ready) Detail() string { return "guest agent, SSH with pinned host key, data disk, fio" }
+
+// Detail says how.
+func (Stop) Detail() string { return "at once" }
+
+// Detail says what goes with it.
+func (Destroy) Detail() string { return "with its disks, jobs and leftover volumes" }
+
+// Detail says how.
+func (Prove) Detail() string { return "no volume of this VMID is left" }
+
+func (Clone) sealed()     {}
+func (Configure) sealed() {}
+func (Grow) sealed()      {}
+func (Start) sealed()     {}
+func (Ready) sealed()     {}
+func (Stop) sealed()      {}
+func (Destroy) sealed()   {}
+func (Prove) sealed()     {}
