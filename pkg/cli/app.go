@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/viper"
+
+	"labctl/pkg/internal/ui"
+	"labctl/pkg/results"
+)
+
+// app is one invocation: its streams, flags and configuration.
+type app struct {
+	ui.IO
+	flags  flags
+	config *viper.Viper
+	begun  time.Time
+	talk   *ui.Progress
+	log    *slog.Logger
+	cancel context.CancelFunc
+}
+
+// flags are the global flags.
+type flags struct {
+	config, stateDir, results, sandbox, output, logLevel string
+	quiet, noColor                                       bool
+	deadline                                             time.Duration
+}
+
+// The values of --output.
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+// newRoot builds the command tree.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "labctl",
+		Short: "Measure storage in throw-away Proxmox VE labs",
+		Long: `labctl clones benchmark VMs on Proxmox VE, measures storage in them and on the host, shows the results, and removes every trace.
+
+  labctl --sandbox run demo                        try everything on this machine, without Proxmox
+  labctl up LAB && labctl bench LAB && labctl down LAB
+
+LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml is taken.
+
+` + exitCodesHelp,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w: see `%s --help`", err, cmd.CommandPath())
+	})
+	a.addFlags(root)
+	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a),
+		newResults(a), newReport(a), newCompare(a), newSandbox(a), newVersion(a))
+	return root
+}
+
+func (a *app) addFlags(root *cobra.Command) {
+	set := root.PersistentFlags()
+	set.StringVar(&a.flags.config, "config", "", "configuration `file` (default: labctl/config.yaml in the user's configuration directory)")
+	set.StringVar(&a.flags.stateDir, "state-dir", "", "`directory` for the state of labs (default: labctl in the user's state directory)")
+	set.StringVar(&a.flags.results, "results", "", "`directory` for results (default: results in the state directory)")
+	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator: `host` runs every guest as processes of this machine")
+	set.Lookup("sandbox").NoOptDefVal = sandboxHost
+	set.StringVar(&a.flags.output, "output", outputText, "`format` of results on standard output: text or json")
+	set.StringVar(&a.flags.logLevel, "log-level", "warn", "`level` of the log on standard error: debug, info, warn or error")
+	set.BoolVar(&a.flags.quiet, "quiet", false, "no progress")
+	set.BoolVar(&a.flags.noColor, "no-color", false, "no colours")
+	set.DurationVar(&a.flags.deadline, "deadline", 0, "give up after this `duration`, such as 90m (default: never)")
+}
+
+// prepare reads the configuration and checks the global flags.
+func (a *app) prepare(cmd *cobra.Command) error {
+	level := new(slog.LevelVar)
+	if err := level.UnmarshalText([]byte(a.flags.logLevel)); err != nil {
+		return usagef("--log-level %s: use debug, info, warn or error", a.flags.logLevel)
+	}
+	a.log = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
+	if a.flags.output != outputText && a.flags.output != outputJSON {
+		return usagef("--output %s: use text or json", a.flags.output)
+	}
+	if a.flags.sandbox != "" && a.flags.sandbox != sandboxHost {
+		return usagef("--sandbox=%s: this labctl has the sandbox kind %s", a.flags.sandbox, sandboxHost)
+	}
+	if err := a.directories(); err != nil {
+		return err
+	}
+	if a.flags.deadline > 0 {
+		ctx, cancel := context.WithTimeoutCause(cmd.Context(), a.flags.deadline, errDeadline)
+		a.cancel = cancel
+		cmd.SetContext(ctx)
+	}
+	return a.readConfig()
+}
+
+// directories fills in the defaults of the XDG base directory specification.
+func (a *app) directories() error {
+	if a.flags.stateDir == "" {
+		base := os.Getenv("XDG_STATE_HOME")
+		if base == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return usagef("no state directory: give --state-dir (%w)", err)
+			}
+			base = filepath.Join(home, ".local", "state")
+		}
+		a.flags.stateDir = filepath.Join(base, "labctl")
+	}
+	absolute, err := filepath.Abs(a.flags.stateDir)
+	if err != nil {
+		return fmt.Errorf("finding the state directory: %w", err)
+	}
+	a.flags.stateDir = absolute
+	if a.flags.results == "" {
+		a.flags.results = filepath.Join(absolute, "results")
+	}
+	return nil
+}
+
+// progress starts showing what is under way.
+func (a *app) progress() *ui.Progress {
+	if a.talk == nil {
+		a.talk = ui.NewProgress(a.IO, a.flags.quiet)
+	}
+	return a.talk
+}
+
+func (a *app) close() {
+	if a.talk != nil {
+		a.talk.Close()
+	}
+	if a.cancel != nil {
+		a.cancel()
+	}
+}
+
+// store opens the results.
+func (a *app) store() (*results.Store, error) { return results.Open(a.flags.results) }
+
+// json says whether results are wanted as one JSON document.
+func (a *app) json() bool { return a.flags.output == outputJSON }
+
+// print writes to standard output.
+func (a *app) print(write func(io.Writer) error) error {
+	a.progress().Status(nil)
+	return write(a.Out)
+}
+
+// exactLab is the argument check of commands on one lab.
+func exactLab(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef("%s takes one lab, not %d: see `%s --help`", cmd.CommandPath(), len(args), cmd.CommandPath())
+	}
+	return nil
+}

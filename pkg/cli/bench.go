@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"labctl/pkg/journal"
+	"labctl/pkg/labspec"
+	"labctl/pkg/remote"
+	"labctl/pkg/report"
+	"labctl/pkg/results"
+	"labctl/pkg/suite"
+)
+
+// benchOptions are the flags of `bench`.
+type benchOptions struct {
+	suite, only string
+	blocks      int
+	seed        uint64
+}
+
+func (o *benchOptions) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.suite, "suite", "", "`name` of the suite; the lab's own is the only one")
+	cmd.Flags().IntVar(&o.blocks, "blocks", 0, "how often every workload runs on every target (default: as the lab says)")
+	cmd.Flags().Uint64Var(&o.seed, "seed", 0, "seed of a random order (default: a new one)")
+	cmd.Flags().StringVar(&o.only, "only", "", "run only `TARGET/WORKLOAD`; either side may be empty or *")
+}
+
+func newBench(a *app) *cobra.Command {
+	var options benchOptions
+	cmd := &cobra.Command{
+		Use:   "bench [LAB]",
+		Short: "Run the lab's suite on its VMs and on the host, and record the results",
+		Args:  exactLab,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := loadLab(args)
+			if err != nil {
+				return err
+			}
+			return a.bench(cmd.Context(), file, options)
+		},
+	}
+	options.addFlags(cmd)
+	return cmd
+}
+
+// apply changes the suite as the flags say.
+func (o *benchOptions) apply(lab *labspec.Lab) (suite.Filter, error) {
+	if o.suite != "" && o.suite != lab.Suite.Name {
+		return suite.Filter{}, usagef("--suite %s: lab %s has the suite %s", o.suite, lab.Name, lab.Suite.Name)
+	}
+	if o.blocks < 0 {
+		return suite.Filter{}, usagef("--blocks %d: at least 1", o.blocks)
+	}
+	if o.blocks > 0 {
+		lab.Suite.Blocks = o.blocks
+	}
+	if o.seed == 0 {
+		o.seed = uint64(rand.Uint32()) // short enough to be typed again
+	}
+	target, workload, _ := strings.Cut(o.only, "/")
+	filter := suite.Filter{Target: strings.Trim(target, "*"), Workload: strings.Trim(workload, "*")}
+	if len(suite.Schedule(lab.Suite, lab.Targets(), o.seed, filter)) == 0 {
+		return filter, usagef("--only %s selects nothing: targets are %s", o.only, strings.Join(lab.Targets(), ", "))
+	}
+	return filter, nil
+}
+
+// bench runs the suite and prints the report.
+func (a *app) bench(ctx context.Context, file labFile, options benchOptions) error {
+	filter, err := options.apply(file.lab)
+	if err != nil {
+		return err
+	}
+	state, err := journal.Read(filepath.Join(a.labDir(file.lab.Name), journalFile))
+	if err != nil {
+		return err
+	}
+	if !state.Active() {
+		return a.notUp(file.lab.Name)
+	}
+	run, err := a.openLab(ctx, file)
+	if err != nil {
+		return err
+	}
+	id, err := run.measure(ctx, options, filter)
+	if id != "" {
+		err = errors.Join(err, a.showRun(id))
+	}
+	return errors.Join(err, run.close())
+}
+
+// notUp says that a lab is not up, and where it might be instead.
+func (a *app) notUp(lab string) error {
+	hint := ""
+	if a.flags.sandbox == "" {
+		other := app{flags: a.flags}
+		other.flags.sandbox = sandboxHost
+		if state, err := journal.Read(filepath.Join(other.labDir(lab), journalFile)); err == nil && state.Active() {
+			hint = " (it is up in the sandbox: add --sandbox)"
+		}
+	}
+	return fmt.Errorf("lab %s is not up%s: run `labctl up %s` first", lab, hint, lab)
+}
+
+// measure connects to all targets and runs the schedule; the ID is that of the recorded run.
+func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite.Filter) (string, error) {
+	schedule := suite.Schedule(r.lab.Suite, r.lab.Targets(), options.seed, filter)
+	machines, err := r.connectTargets(ctx, schedule)
+	defer machines.close()
+	if err != nil {
+		return "", err
+	}
+	record, err := r.describe(ctx, machines, options.seed)
+	if err != nil {
+		return "", err
+	}
+	store, err := r.app.store()
+	if err != nil {
+		return "", err
+	}
+	writer, err := store.Create(record)
+	if err != nil {
+		return "", err
+	}
+	runner := &suite.Runner{
+		RunID: writer.ID(), Targets: machines.targets(), Rest: r.lab.Suite.Rest, Files: r.lab.Suite.Files,
+		Recorder: writer, Observer: &trialObserver{talk: r.app.progress(), rest: r.lab.Suite.Rest},
+	}
+	spent, runErr := runner.Run(ctx, schedule)
+	r.removeTestFiles(ctx, runner)
+	return writer.ID(), r.finish(writer, spent, runErr)
+}
+
+// finish records how the run ended.
+func (r *labRun) finish(writer *results.Writer, spent suite.Spent, runErr error) error {
+	status, reason := results.StatusComplete, ""
+	var failed *suite.FailedError
+	switch {
+	case runErr == nil:
+	case errors.As(runErr, &failed):
+		reason = fmt.Sprintf("%d trial(s) gave no numbers", len(failed.Failures))
+	case errors.Is(runErr, context.Canceled) || errors.Is(runErr, errDeadline):
+		status, reason = results.StatusInterrupted, runErr.Error()
+	default:
+		status, reason = results.StatusFailed, runErr.Error()
+	}
+	overhead := &results.Overhead{
+		Wall: results.Duration(time.Since(r.app.begun)), Fio: results.Duration(spent.Fio), Rest: results.Duration(spent.Rest),
+	}
+	return errors.Join(runErr, writer.Finish(status, reason, overhead), writer.Close())
+}
+
+// removeTestFiles deletes fio's files, unless the lab wants to reuse them. The VMs' go with their disks anyway.
+func (r *labRun) removeTestFiles(ctx context.Context, runner *suite.Runner) {
+	if r.lab.Suite.Files != labspec.FilesFresh || r.lab.Host == nil {
+		return
+	}
+	target, ok := runner.Targets[r.lab.Host.Name]
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	for _, workload := range r.lab.Suite.Workloads {
+		if err := suite.RemoveFiles(ctx, target, workload.Job); err != nil {
+			r.app.progress().Line("%s: %v", r.lab.Host.Name, err)
+			return
+		}
+	}
+}
+
+// describe says what is measured, where and by what.
+func (r *labRun) describe(ctx context.Context, machines machines, seed uint64) (results.Run, error) {
+	server, err := r.server.client.Version(ctx)
+	if err != nil {
+		return results.Run{}, fmt.Errorf("asking for the server's version: %w", err)
+	}
+	run := results.Run{
+		Kind: results.KindMeasured, Lab: r.lab.Name, Suite: r.lab.Suite.Name, Title: r.lab.Description,
+		Blocks: r.lab.Suite.Blocks, Seed: seed, Rest: results.Duration(r.lab.Suite.Rest), FilePolicy: string(r.lab.Suite.Files),
+		Provenance: results.Provenance{
+			LabctlVersion: version(), Spec: string(r.file.text), SpecSHA256: r.file.sha256(),
+			PVEVersion: server.Version, PVENode: r.lab.Node, LabRunID: r.journal.State().Run.RunID, Sandbox: r.app.flags.sandbox,
+		},
+	}
+	if r.server.sandbox != nil {
+		run.Notes = append(run.Notes, "Measured in the sandbox: every target is a set of processes on one machine, not a virtual machine.")
+	}
+	for _, machine := range machines {
+		run.Targets = append(run.Targets, machine.describe())
+	}
+	for _, workload := range r.lab.Suite.Workloads {
+		run.Workloads = append(run.Workloads, results.Workload{Name: workload.Name, CommandLine: workload.Job.CommandLine()})
+	}
+	return run, nil
+}
+
+// showRun prints the report of a run on standard output.
+func (a *app) showRun(id string) error {
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	run, err := store.Load(id)
+	if err != nil {
+		return err
+	}
+	format := report.Text
+	if a.json() {
+		format = report.JSON
+	}
+	return a.print(func(w io.Writer) error { return report.Write(w, format, run, a.reportOptions(run)) })
+}
+
+// reportOptions say where the raw data of a run is.
+func (a *app) reportOptions(run *results.Run) report.Options {
+	options := report.Options{Color: a.OutIsTerminal && !a.flags.noColor}
+	if run.Kind != results.KindPublished {
+		options.RawDir = filepath.Join(a.flags.results, run.ID)
+	}
+	return options
+}
+
+// interface checks
+var _ suite.Machine = (*remote.Host)(nil)

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/viper"
+
+	"labctl/pkg/pve"
+)
+
+// The configuration keys; in the environment LABCTL_PVE_URL and so on.
+const (
+	keyURL             = "pve.url"
+	keyTokenID         = "pve.token_id"
+	keyTokenSecret     = "pve.token_secret"
+	keyTokenSecretFile = "pve.token_secret_file"
+	keyFingerprint     = "pve.fingerprint"
+	keyCAFile          = "pve.ca_file"
+	keyResultsDSN      = "results.dsn"
+	keySSHKeyFile      = "ssh.key_file"
+	keySSHKnownHosts   = "ssh.known_hosts_file"
+	keySSHPatience     = "ssh.patience" // how long a target that was lost during a trial may be away
+)
+
+func configKeys() []string {
+	return []string{
+		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile, keyResultsDSN,
+		keySSHKeyFile, keySSHKnownHosts, keySSHPatience,
+	}
+}
+
+// readConfig reads the configuration file, if there is one, and the environment.
+func (a *app) readConfig() error {
+	config := viper.New()
+	config.SetEnvPrefix("LABCTL")
+	config.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
+	for _, key := range configKeys() {
+		if err := config.BindEnv(key); err != nil {
+			return fmt.Errorf("reading the configuration: %w", err)
+		}
+	}
+	if path, explicit := a.configPath(); path != "" {
+		if err := readConfigFile(config, path, explicit); err != nil {
+			return err
+		}
+	}
+	if text := config.GetString(keySSHPatience); text != "" {
+		if patience, err := time.ParseDuration(text); err != nil || patience <= 0 {
+			return fmt.Errorf("%s is %q: write a duration such as 10m", keySSHPatience, text)
+		}
+	}
+	a.config = config
+	return nil
+}
+
+// readConfigFile reads the file strictly: a mistyped key must not fall back to a default. Only a file that the user
+// named has to exist.
+func readConfigFile(config *viper.Viper, path string, explicit bool) error {
+	config.SetConfigFile(path)
+	config.SetConfigType("yaml")
+	err := config.ReadInConfig()
+	if errors.Is(err, fs.ErrNotExist) && !explicit {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	for _, key := range config.AllKeys() {
+		if !slices.Contains(configKeys(), key) {
+			return fmt.Errorf("configuration file %s: unknown key %s; known are %s", path, key, strings.Join(configKeys(), ", "))
+		}
+	}
+	return nil
+}
+
+// configPath is the configuration file, and whether the user named it.
+func (a *app) configPath() (path string, explicit bool) {
+	if a.flags.config != "" {
+		return a.flags.config, true
+	}
+	base, err := os.UserConfigDir()
+	if err != nil {
+		return "", false // without a home there is no default file
+	}
+	return filepath.Join(base, "labctl", "config.yaml"), false
+}
+
+// pveConfig is how to reach the configured server.
+func (a *app) pveConfig() (pve.Config, error) {
+	secret, err := a.tokenSecret()
+	if err != nil {
+		return pve.Config{}, err
+	}
+	config := pve.Config{
+		URL: a.config.GetString(keyURL), TokenID: a.config.GetString(keyTokenID), TokenSecret: secret,
+		Fingerprint: a.config.GetString(keyFingerprint), CAFile: a.config.GetString(keyCAFile), Logger: a.log,
+	}
+	for _, need := range []struct{ key, value string }{{keyURL, config.URL}, {keyTokenID, config.TokenID}, {keyTokenSecret, string(secret)}} {
+		if need.value == "" {
+			return pve.Config{}, usagef("%s is not set: write it to the configuration file, or set %s; without a Proxmox VE server try --sandbox",
+				need.key, "LABCTL_"+strings.ToUpper(strings.ReplaceAll(need.key, ".", "_")))
+		}
+	}
+	return config, nil
+}
+
+func (a *app) tokenSecret() (pve.Secret, error) {
+	if secret := a.config.GetString(keyTokenSecret); secret != "" {
+		return pve.Secret(secret), nil
+	}
+	path := a.config.GetString(keyTokenSecretFile)
+	if path == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", usagef("reading the token's secret (%s): %w", keyTokenSecretFile, err)
+	}
+	return pve.Secret(strings.TrimSpace(string(data))), nil
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"labctl/pkg/labspec"
+	"labctl/pkg/pve"
+	"labctl/pkg/remote"
+	"labctl/pkg/sandbox"
+)
+
+// server is a reachable Proxmox VE, real or emulated, and the way into its guests' network.
+type server struct {
+	url     string
+	client  *pve.Client
+	dialer  remote.Dialer // nil: directly
+	sandbox *sandbox.Info // nil: a real server
+	started bool          // this process started the sandbox
+}
+
+// connect reaches the configured server, or the sandbox, which it starts when none runs.
+func (a *app) connect(ctx context.Context) (*server, error) {
+	if a.flags.sandbox != "" {
+		return a.connectSandbox(ctx)
+	}
+	config, err := a.pveConfig()
+	if err != nil {
+		return nil, err
+	}
+	return newServer(config)
+}
+
+func newServer(config pve.Config) (*server, error) {
+	client, err := pve.New(config)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return &server{url: config.URL, client: client}, nil
+}
+
+func (a *app) connectSandbox(ctx context.Context) (*server, error) {
+	info, err := sandbox.Find(a.sandboxDir())
+	started := false
+	if errors.Is(err, sandbox.ErrNotRunning) {
+		a.progress().Status(func(time.Duration) string { return "starting the sandbox" })
+		info, err = a.startSandbox(ctx)
+		started = true
+	}
+	if err != nil {
+		return nil, err
+	}
+	server, err := newServer(pve.Config{
+		URL: info.URL, TokenID: info.TokenID, TokenSecret: pve.Secret(info.TokenSecret), Fingerprint: info.Fingerprint,
+		PollDelay: sandboxPollDelay, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server.dialer, server.sandbox, server.started = remote.ProxyDialer(info.Gateway), &info, started
+	return server, nil
+}
+
+// sandboxPollDelay suits tasks that take tenths of a second.
+func sandboxPollDelay(int) time.Duration { return 50 * time.Millisecond }
+
+// vmTarget is how to log in to a lab's VM, whose host key was pinned through the guest agent.
+func (s *server) vmTarget(lab *labspec.Lab, vm, address, hostKey string, signer ssh.Signer) (remote.Target, error) {
+	keys, err := remote.ParsePinnedKeys([]byte(hostKey))
+	if err != nil {
+		return remote.Target{}, fmt.Errorf("host key of %s: %w", vm, err)
+	}
+	return remote.Target{
+		Name: vm, Address: net.JoinHostPort(address, "22"), User: lab.User, Signer: signer, HostKey: keys, Dialer: s.dialer,
+	}, nil
+}
+
+// hostTarget is how to log in to the PVE host, and the directory to measure in.
+func (a *app) hostTarget(s *server, host labspec.Host) (remote.Target, string, error) {
+	if s.sandbox != nil {
+		return sandboxHostTarget(s, host)
+	}
+	signer, err := readSigner(a.config.GetString(keySSHKeyFile))
+	if err != nil {
+		return remote.Target{}, "", fmt.Errorf("logging in to the host %s: %w", host.Name, err)
+	}
+	known := a.config.GetString(keySSHKnownHosts)
+	if known == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return remote.Target{}, "", usagef("%s is not set: %w", keySSHKnownHosts, err)
+		}
+		known = home + "/.ssh/known_hosts"
+	}
+	return remote.Target{
+		Name: host.Name, Address: net.JoinHostPort(host.SSH.Host, fmt.Sprint(host.SSH.Port)), User: host.SSH.User,
+		Signer: signer, HostKey: remote.KnownHosts(known),
+	}, host.Directory, nil
+}
+
+// sandboxHostTarget is the sandbox's own node, whatever address the spec gives for the real one.
+func sandboxHostTarget(s *server, host labspec.Host) (remote.Target, string, error) {
+	signer, err := readSigner(s.sandbox.Host.KeyFile)
+	if err != nil {
+		return remote.Target{}, "", err
+	}
+	keys, err := remote.ParsePinnedKeys([]byte(s.sandbox.Host.HostKey))
+	if err != nil {
+		return remote.Target{}, "", fmt.Errorf("host key of the sandbox: %w", err)
+	}
+	return remote.Target{
+		Name: host.Name, Address: s.sandbox.Host.Address, User: s.sandbox.Host.User, Signer: signer, HostKey: keys, Dialer: s.dialer,
+	}, s.sandbox.Host.Directory, nil
+}
+
+// readSigner reads a private key without passphrase.
+func readSigner(path string) (ssh.Signer, error) {
+	if path == "" {
+		return nil, usagef("no SSH key: set %s to a private key without passphrase that may log in there", keySSHKeyFile)
+	}
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, fmt.Errorf("reading the SSH key: %w", err)
+		}
+		path = home + "/" + rest
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the SSH key: %w", err)
+	}
+	signer, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading the SSH key %s: %w", path, err)
+	}
+	return signer, nil
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"labctl/pkg/internal/atomicfile"
+	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
+	"labctl/pkg/labspec"
+	"labctl/pkg/remote"
+)
+
+// The files in a lab's state directory.
+const (
+	journalFile = "journal.jsonl"
+	keyFile     = "id_ed25519"
+	specFile    = "lab.yaml"
+)
+
+// labLifetime is when a lab that nobody removed counts as forgotten.
+const labLifetime = 24 * time.Hour
+
+// labRun is a lab that this process holds the lock of.
+type labRun struct {
+	app     *app
+	file    labFile
+	lab     *labspec.Lab
+	dir     string
+	server  *server
+	journal *journal.Journal
+	lock    *journal.Lock
+}
+
+// openLab locks the lab and opens its journal.
+func (a *app) openLab(ctx context.Context, file labFile) (*labRun, error) {
+	run := &labRun{app: a, file: file, lab: file.lab, dir: a.labDir(file.lab.Name)}
+	var err error
+	// The lock lives beside the lab's directory, since `down` removes the directory while it holds the lock.
+	if run.lock, err = journal.Acquire(run.dir + ".lock"); err != nil {
+		return nil, err
+	}
+	if run.journal, err = journal.Open(filepath.Join(run.dir, journalFile)); err != nil {
+		return nil, errors.Join(err, run.lock.Release())
+	}
+	if run.server, err = a.connect(ctx); err != nil {
+		return nil, errors.Join(err, run.close())
+	}
+	return run, nil
+}
+
+func (r *labRun) close() error {
+	return errors.Join(r.journal.Close(), r.lock.Release())
+}
+
+// begin opens a lab run in the journal, unless one is open.
+func (r *labRun) begin() error {
+	if r.journal.State().Active() {
+		return nil
+	}
+	if err := atomicfile.Write(filepath.Join(r.dir, specFile), r.file.text, 0o600); err != nil {
+		return err
+	}
+	return r.journal.Begin(journal.Begin{
+		RunID: newRunID(time.Now()), Lab: r.lab.Name, Server: r.server.url, Version: version(),
+		SpecSHA: r.file.sha256(), Expires: time.Now().Add(labLifetime).UTC().Truncate(time.Second),
+	})
+}
+
+// newRunID makes an ID that sorts by time.
+func newRunID(now time.Time) string {
+	random := make([]byte, 2)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	return now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(random)
+}
+
+// mark is the owner mark of this lab run.
+func (r *labRun) mark() inventory.Mark {
+	mark := inventory.Mark{Lab: r.lab.Name, Version: version()}
+	if state := r.journal.State(); state.Run != nil {
+		mark.Run, mark.Expires = state.Run.RunID, state.Run.Expires
+	}
+	return mark
+}
+
+// scope is where this lab's VMs can be.
+func (r *labRun) scope() inventory.Scope { return scopeOf(r.lab, r.journal.State()) }
+
+// observe reads what exists of this lab.
+func (r *labRun) observe(ctx context.Context) (inventory.Observed, error) {
+	r.app.progress().Status(func(time.Duration) string { return "reading what exists on " + r.server.url })
+	defer r.app.progress().Status(nil)
+	return inventory.Observe(ctx, r.server.client, r.scope())
+}
+
+// key returns the key pair that opens this lab's VMs, made on first use.
+func (r *labRun) key() (ssh.Signer, string, error) {
+	path := filepath.Join(r.dir, keyFile)
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		private, _, err := remote.GenerateKey()
+		if err != nil {
+			return nil, "", err
+		}
+		if err := atomicfile.Write(path, private, 0o600); err != nil {
+			return nil, "", err
+		}
+	}
+	signer, err := readSigner(path)
+	if err != nil {
+		return nil, "", err
+	}
+	line := ssh.MarshalAuthorizedKey(signer.PublicKey())
+	return signer, string(line[:len(line)-1]), nil
+}
+
+// forget ends the lab run: its state is removed but for the journal, which is kept among the past ones.
+func (r *labRun) forget() error {
+	state := r.journal.State()
+	if state.Run == nil {
+		return removeAll(r.dir)
+	}
+	if err := r.journal.End(); err != nil {
+		return err
+	}
+	past := filepath.Join(r.app.stateRoot(), "past")
+	if err := os.MkdirAll(past, 0o700); err != nil {
+		return fmt.Errorf("keeping the journal: %w", err)
+	}
+	target := filepath.Join(past, r.lab.Name+"-"+state.Run.RunID+".jsonl")
+	if err := os.Rename(filepath.Join(r.dir, journalFile), target); err != nil {
+		return fmt.Errorf("keeping the journal: %w", err)
+	}
+	return removeAll(r.dir)
+}
+
+func removeAll(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("removing the lab's state: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"labctl/pkg/internal/ui"
+)
+
+// stepObserver shows the steps of several VMs.
+type stepObserver struct {
+	mu      sync.Mutex
+	talk    *ui.Progress
+	running map[string]string
+}
+
+// StepStarted shows what a VM is doing now.
+func (o *stepObserver) StepStarted(vm, step, _ string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.running == nil {
+		o.running = map[string]string{}
+	}
+	o.running[vm] = step
+	o.show()
+}
+
+// StepFinished prints the step with its time.
+func (o *stepObserver) StepFinished(vm, step string, took time.Duration, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.running, vm)
+	if err != nil {
+		o.talk.Line("%-10s %-9s failed after %s", vm, step, ui.Short(took))
+	} else {
+		o.talk.Line("%-10s %-9s %s", vm, step, ui.Short(took))
+	}
+	o.show()
+}
+
+func (o *stepObserver) show() {
+	if len(o.running) == 0 {
+		o.talk.Status(nil)
+		return
+	}
+	var parts []string
+	for _, vm := range slices.Sorted(maps.Keys(o.running)) {
+		parts = append(parts, vm+" "+o.running[vm])
+	}
+	text := strings.Join(parts, ", ")
+	o.talk.Status(func(elapsed time.Duration) string { return fmt.Sprintf("%s (%s)", text, ui.Short(elapsed)) })
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+
+	"labctl/pkg/apply"
+	"labctl/pkg/guest"
+	"labctl/pkg/plan"
+	"labctl/pkg/remote"
+	"labctl/pkg/seed"
+)
+
+// readiness lets apply wait for guests.
+type readiness struct{ run *labRun }
+
+// Await waits until the VM can be measured and returns what was learnt of it.
+func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, error) {
+	signer, _, err := r.run.key()
+	if err != nil {
+		return nil, err
+	}
+	waiter := &guest.Waiter{
+		Agent:      r.run.server.client,
+		ParseFacts: seed.ParseFacts,
+		Connect: func(ctx context.Context, _ guest.VM, address, hostKey string) (guest.Host, error) {
+			target, err := r.run.server.vmTarget(r.run.lab, vm.Spec.Name, address, hostKey, signer)
+			if err != nil {
+				return nil, err
+			}
+			return remote.Connect(ctx, target)
+		},
+		Observe: r.observe(vm.Spec.Name),
+	}
+	ready, err := waiter.Await(ctx, r.guest(vm))
+	if err != nil {
+		return nil, err
+	}
+	facts := maps.Clone(ready.Facts)
+	facts[factVMID] = vm.Ref.ID.String()
+	facts[factAddress], facts[factHostKey], facts[factBootID] = ready.Address, ready.HostKey, ready.BootID
+	if err := ready.Host.Close(); err != nil {
+		r.run.app.log.Debug("closing the connection", "vm", vm.Spec.Name, "error", err)
+	}
+	return facts, nil
+}
+
+// guest is what to wait for.
+func (r *readiness) guest(vm apply.VM) guest.VM {
+	script := seed.Prepare(vm.Spec)
+	wanted := guest.VM{
+		Name: vm.Spec.Name, Ref: vm.Ref, MAC: macOf(vm.Config.Raw["net0"]),
+		Prepare: remote.Command{Script: script.Text, Env: script.Env},
+		Disk: guest.Disk{
+			Slot: plan.DataSlot(vm.Spec.DataDisk), SizeBytes: int64(vm.Spec.DataDisk.Size),
+			SSD: vm.Spec.DataDisk.SSD, Discard: vm.Spec.DataDisk.Discard,
+		},
+	}
+	if prefix, static := r.run.lab.Network.AddressOf(vm.Index); static {
+		wanted.Address = prefix.Addr()
+	} else {
+		wanted.Address = netip.Addr{}
+	}
+	return wanted
+}
+
+// macOf reads the MAC address from a network device such as "virtio=BC:24:11:00:00:01,bridge=vmbr0" (qm(1), net[n]).
+func macOf(device string) string {
+	model, _, _ := strings.Cut(device, ",")
+	_, mac, _ := strings.Cut(model, "=")
+	return mac
+}
+
+// observe logs what the probes do; their sum is shown as the step "ready".
+func (r *readiness) observe(vm string) func(guest.Event) {
+	return func(event guest.Event) {
+		r.run.app.log.Debug("readiness", "vm", vm, "probe", fmt.Sprintf("%d/%d %s", event.Number, event.Of, event.Probe),
+			"event", string(event.Kind), "waited", event.Waited, "error", event.Err, "note", event.Note)
+	}
+}

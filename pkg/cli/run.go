@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// The values of `run --keep`.
+const (
+	keepNever     = "never"
+	keepOnFailure = "on-failure"
+	keepAlways    = "always"
+)
+
+// downTime bounds the teardown of an interrupted `run`.
+const downTime = 30 * time.Minute
+
+func newRun(a *app) *cobra.Command {
+	var keep string
+	var options benchOptions
+	cmd := &cobra.Command{
+		Use:   "run [LAB]",
+		Short: "Bring a lab up, run its suite, show the report and remove the lab again, whatever happens in between",
+		Args:  exactLab,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if keep != keepNever && keep != keepOnFailure && keep != keepAlways {
+				return usagef("--keep %s: use never, on-failure or always", keep)
+			}
+			file, err := loadLab(args)
+			if err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), file, options, keep)
+		},
+	}
+	options.addFlags(cmd)
+	cmd.Flags().StringVar(&keep, "keep", keepNever, "leave the lab up: `when` is never, on-failure or always")
+	return cmd
+}
+
+// run is the whole job. The lab is removed even when the run is interrupted.
+func (a *app) run(ctx context.Context, file labFile, options benchOptions, keep string) error {
+	if _, err := options.apply(file.lab); err != nil {
+		return err
+	}
+	err := a.up(ctx, file, upOptions{keep: keep != keepNever})
+	if err == nil {
+		a.begun = time.Now() // the overhead is that of `bench`
+		err = a.bench(ctx, file, options)
+	}
+	if keep == keepAlways || (keep == keepOnFailure && err != nil) {
+		a.progress().Line("lab %s is left up: remove it with `labctl down %s`", file.lab.Name, file.lab.Name)
+		return err
+	}
+	teardown, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTime)
+	defer cancel()
+	return errors.Join(err, a.down(teardown, file))
+}

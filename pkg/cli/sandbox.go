@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"labctl/pkg/sandbox"
+)
+
+// sandboxHost is the kind of sandbox whose guests are processes of this machine.
+const sandboxHost = "host"
+
+func newSandbox(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Start, stop and show the built-in Proxmox VE emulator, or serve it to other programs",
+		Long: `The sandbox is an emulated Proxmox VE with real processes of this machine as guests. --sandbox starts it when it is
+needed and stops it with its last lab; these commands are for working with it directly.`,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			a.flags.sandbox = sandboxHost
+			return cmd.Root().PersistentPreRunE(cmd, args)
+		},
+	}
+	cmd.AddCommand(newSandboxServe(a), newSandboxStart(a), newSandboxStop(a), newSandboxStatus(a))
+	return cmd
+}
+
+// serveFlags are the flags of `sandbox serve` and `start`.
+type serveFlags struct {
+	listen     string
+	major      int
+	realistic  bool
+	background bool
+}
+
+func (f *serveFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback `address` of the API; port 0 takes a free one")
+	cmd.Flags().IntVar(&f.major, "pve", 9, "emulated major `version`: 8 or 9")
+	cmd.Flags().BoolVar(&f.realistic, "realistic", false, "tasks take as long as on a small server, instead of tenths of a second")
+	cmd.Flags().BoolVar(&f.background, "background", false, "")
+	cobra.CheckErr(cmd.Flags().MarkHidden("background"))
+}
+
+func (f *serveFlags) args() []string {
+	args := []string{"--listen", f.listen, "--pve", fmt.Sprint(f.major)}
+	if f.realistic {
+		args = append(args, "--realistic")
+	}
+	return args
+}
+
+func (f *serveFlags) check() error {
+	if f.major != 8 && f.major != 9 {
+		return usagef("--pve %d: the sandbox emulates 8 and 9", f.major)
+	}
+	return nil
+}
+
+func newSandboxServe(a *app) *cobra.Command {
+	var flags serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the sandbox in the foreground and print how to reach it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			return a.serveSandbox(cmd.Context(), flags)
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+// serveSandbox runs until it is interrupted; that is its regular end.
+func (a *app) serveSandbox(ctx context.Context, flags serveFlags) error {
+	ready := func(info sandbox.Info) error {
+		if flags.background {
+			return sandbox.Report(&info, nil)
+		}
+		return a.showSandbox(info)
+	}
+	isReady := false
+	err := sandbox.Serve(ctx, sandbox.Options{
+		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Realistic: flags.realistic, Logger: a.log,
+	}, func(info sandbox.Info) error {
+		isReady = true
+		return ready(info)
+	})
+	if err != nil && flags.background && !isReady {
+		return errors.Join(err, sandbox.Report(nil, err))
+	}
+	if err == nil && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// showSandbox prints how other programs reach the sandbox.
+func (a *app) showSandbox(info sandbox.Info) error {
+	return a.print(func(w io.Writer) error {
+		if a.json() {
+			return json.NewEncoder(w).Encode(info)
+		}
+		_, err := fmt.Fprintf(w, `Proxmox VE %d sandbox (process %d)
+  url           %s
+  fingerprint   %s
+  token         %s=%s
+  guests        through the HTTP proxy %s
+`, info.Major, info.PID, info.URL, info.Fingerprint, info.TokenID, info.TokenSecret, info.Gateway)
+		return err
+	})
+}
+
+// startSandbox starts the sandbox in the background.
+func (a *app) startSandbox(ctx context.Context, args ...string) (sandbox.Info, error) {
+	program, err := executable()
+	if err != nil {
+		return sandbox.Info{}, err
+	}
+	argv := append([]string{program, "sandbox", "serve", "--background", "--state-dir", a.flags.stateDir}, args...)
+	if a.log.Enabled(ctx, slog.LevelDebug) {
+		argv = append(argv, "--log-level", "debug")
+	}
+	return sandbox.Start(ctx, a.sandboxDir(), argv)
+}
+
+func newSandboxStart(a *app) *cobra.Command {
+	var flags serveFlags
+	cmd := &cobra.Command{
+		Use:   "start",
+		Short: "Start the sandbox in the background",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			info, err := sandbox.Find(a.sandboxDir())
+			if errors.Is(err, sandbox.ErrNotRunning) {
+				info, err = a.startSandbox(cmd.Context(), flags.args()...)
+			}
+			if err != nil {
+				return err
+			}
+			return a.showSandbox(info)
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func newSandboxStop(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "stop",
+		Short: "Stop the sandbox with everything in it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := sandbox.Stop(cmd.Context(), a.sandboxDir()); err != nil {
+				return err
+			}
+			if err := os.RemoveAll(a.labDir("")); err != nil {
+				return fmt.Errorf("removing the state of the sandbox's labs: %w", err)
+			}
+			a.progress().Line("no sandbox is running")
+			return nil
+		},
+	}
+}
+
+func newSandboxStatus(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show whether the sandbox runs, and how to reach it",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			info, err := sandbox.Find(a.sandboxDir())
+			if errors.Is(err, sandbox.ErrNotRunning) {
+				return a.print(func(w io.Writer) error {
+					if a.json() {
+						return writeJSON(w, map[string]bool{"running": false})
+					}
+					_, err := fmt.Fprintln(w, "no sandbox is running")
+					return err
+				})
+			}
+			if err != nil {
+				return err
+			}
+			return a.showSandbox(info)
+		},
+	}
+}

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"labctl/pkg/pve"
+	"labctl/pkg/sandbox"
+)
+
+// scriptSandbox is the sandbox of the script.
+func scriptSandbox(ts *testscript.TestScript) sandbox.Info {
+	info, err := sandbox.Find(filepath.Join(ts.Getenv("XDG_STATE_HOME"), "labctl", "sandbox-host"))
+	ts.Check(err)
+	return info
+}
+
+// serverConfig writes a configuration that reaches the script's sandbox as if it were a real server, with changes:
+// serverconfig FILE [KEY=VALUE...]
+func serverConfig(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) == 0 {
+		ts.Fatalf("usage: serverconfig FILE [KEY=VALUE...]")
+	}
+	info := scriptSandbox(ts)
+	values := map[string]string{
+		"url": info.URL, "fingerprint": info.Fingerprint, "token_id": info.TokenID, "token_secret": info.TokenSecret,
+	}
+	for _, change := range args[1:] {
+		key, value, _ := strings.Cut(change, "=")
+		values[key] = value
+	}
+	text := "pve:\n"
+	for key, value := range values {
+		text += fmt.Sprintf("  %s: %q\n", key, value)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// stopVM stops a VM of the script's sandbox as an operator would: stopvm VMID
+func stopVM(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: stopvm VMID")
+	}
+	id, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	info := scriptSandbox(ts)
+	client, err := pve.New(pve.Config{URL: info.URL, TokenID: info.TokenID, TokenSecret: pve.Secret(info.TokenSecret), Fingerprint: info.Fingerprint})
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	task, err := client.Stop(ctx, pve.VMRef{Node: "pve", ID: pve.VMID(id)})
+	ts.Check(err)
+	_, err = client.Wait(ctx, task, nil)
+	ts.Check(err)
+}
+
+// awaitFile waits until a file exists: awaitfile FILE
+func awaitFile(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: awaitfile FILE")
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for range 3000 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		<-ticker.C
+	}
+	ts.Fatalf("%s did not appear", args[0])
+}

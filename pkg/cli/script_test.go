@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"labctl/pkg/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"labctl": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			context.AfterFunc(ctx, stop)
+			os.Exit(Main(ctx, os.Args[1:]))
+		},
+	})
+}
+
+// TestScripts specifies the command line. Every script has its own state and configuration; its sandbox, if any is left,
+// is stopped at its end.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("HOME", env.WorkDir)
+			shared, err := filepath.Abs(sharedDir())
+			if err != nil {
+				return err
+			}
+			env.Setenv("SHARED", shared)
+			env.Setenv("GUESTS", filepath.Join(env.WorkDir, "state", "labctl", "sandbox-host", "guests"))
+			env.Defer(func() { stopSandbox(env.WorkDir) })
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "fio":
+				_, err := exec.LookPath("fio")
+				return err == nil, nil
+			case "shared":
+				_, err := os.Stat(filepath.Join(sharedDir(), "blog"))
+				return err == nil, nil
+			}
+			return false, errors.New("unknown condition " + name)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "serverconfig": serverConfig, "stopvm": stopVM, "awaitfile": awaitFile,
+		},
+	})
+}
+
+// sharedDir is the folder of large recorded data that a check-out may have beside it.
+func sharedDir() string {
+	if dir := os.Getenv("LABCTL_SHARED"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "..", "shared")
+}
+
+// stopSandbox ends the sandbox that a failed script left running.
+func stopSandbox(workDir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_ = sandbox.Stop(ctx, filepath.Join(workDir, "state", "labctl", "sandbox-host"))
+}
+
+// exits runs a command and checks its exit code: exits 4 labctl up bad.yaml
+func exits(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("running %s: %v", args[1], err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}

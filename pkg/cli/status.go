@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
+	"labctl/pkg/labspec"
+	"labctl/pkg/plan"
+	"labctl/pkg/pve"
+	"labctl/pkg/sandbox"
+)
+
+func newStatus(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [LAB]",
+		Short: "Show what exists of a lab",
+		Args:  exactLab,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := loadLab(args)
+			if err != nil {
+				return err
+			}
+			return a.status(cmd.Context(), file)
+		},
+	}
+}
+
+// labStatus is what `status` prints.
+type labStatus struct {
+	Lab     string     `json:"lab"`
+	State   string     `json:"state"` // down, up, or partial
+	RunID   string     `json:"run,omitempty"`
+	Server  string     `json:"server,omitempty"`
+	Expires *time.Time `json:"expires,omitempty"`
+	VMs     []vmStatus `json:"vms"`
+	Open    []string   `json:"open_changes,omitempty"` // changes whose outcome is not known
+}
+
+type vmStatus struct {
+	Name    string `json:"name"`
+	VMID    int    `json:"vmid,omitempty"`
+	State   string `json:"state"` // absent, stopped, running, ready, or foreign
+	Address string `json:"address,omitempty"`
+	Drift   string `json:"drift,omitempty"`
+}
+
+// The states of a lab and of a VM.
+const (
+	stateDown    = "down"
+	stateUp      = "up"
+	statePartial = "partial"
+	stateAbsent  = "absent"
+	stateStopped = "stopped"
+	stateRunning = "running"
+	stateReady   = "ready"
+)
+
+// status reads the journal and the server, and takes no lock: it may be asked at any time.
+func (a *app) status(ctx context.Context, file labFile) error {
+	state, err := journal.Read(filepath.Join(a.labDir(file.lab.Name), journalFile))
+	if err != nil {
+		return err
+	}
+	observed, url, err := a.statusObserve(ctx, file.lab, state)
+	if err != nil {
+		return err
+	}
+	out := newLabStatus(file.lab, state, observed)
+	out.Server = url
+	return a.print(func(w io.Writer) error {
+		if a.json() {
+			return writeJSON(w, out)
+		}
+		return out.writeText(w)
+	})
+}
+
+// statusObserve looks at the server. A sandbox that does not run has nothing; it is not started for a look.
+func (a *app) statusObserve(ctx context.Context, lab *labspec.Lab, state *journal.State) (inventory.Observed, string, error) {
+	if a.flags.sandbox != "" {
+		if _, err := sandbox.Find(a.sandboxDir()); errors.Is(err, sandbox.ErrNotRunning) {
+			return inventory.Observed{}, "", nil
+		}
+	}
+	server, err := a.connect(ctx)
+	if err != nil {
+		return inventory.Observed{}, "", err
+	}
+	observed, err := inventory.Observe(ctx, server.client, scopeOf(lab, state))
+	return observed, server.url, err
+}
+
+func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Observed) labStatus {
+	out := labStatus{Lab: lab.Name, VMs: []vmStatus{}}
+	if state.Active() {
+		out.RunID, out.Expires = state.Run.RunID, &state.Run.Expires
+	}
+	present, ready := 0, 0
+	for _, vm := range lab.VMs {
+		status := newVMStatus(lab, vm, state, observed)
+		if status.State != stateAbsent {
+			present++
+		}
+		if status.State == stateReady && status.Drift == "" {
+			ready++
+		}
+		out.VMs = append(out.VMs, status)
+	}
+	switch {
+	case ready == len(lab.VMs):
+		out.State = stateUp
+	case present == 0 && len(observed.VMs) == 0:
+		out.State = stateDown
+	default:
+		out.State = statePartial
+	}
+	for _, open := range state.Open {
+		if state.Active() {
+			out.Open = append(out.Open, fmt.Sprintf("%s VM %s (%d) %s", open.Op, open.VM, open.VMID, open.UPID))
+		}
+	}
+	return out
+}
+
+func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed inventory.Observed) vmStatus {
+	status := vmStatus{Name: vm.Name, State: stateAbsent}
+	found, ok := observed.VM(vm.Name)
+	if !ok {
+		return status
+	}
+	status.VMID, status.State = int(found.Ref.ID), stateStopped
+	if found.Running {
+		status.State = stateRunning
+		if state.Active() && state.Fact(vm.Name, factVMID) == found.Ref.ID.String() {
+			status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
+		}
+	}
+	if drift := (*plan.DriftError)(nil); errors.As(plan.Drift(lab, vm, status.VMID, found.Config.Raw), &drift) {
+		status.Drift = drift.Error()
+	}
+	return status
+}
+
+func (s labStatus) writeText(w io.Writer) error {
+	text := fmt.Sprintf("lab %s is %s", s.Lab, s.State)
+	if s.RunID != "" {
+		text += fmt.Sprintf(" (run %s on %s)", s.RunID, s.Server)
+	}
+	rows := newTable(table.Row{"VM", "VMID", "STATE", "ADDRESS"})
+	for _, vm := range s.VMs {
+		id := "-"
+		if vm.VMID != 0 {
+			id = fmt.Sprint(vm.VMID)
+		}
+		rows.AppendRow(table.Row{vm.Name, id, vm.State, vm.Address})
+	}
+	text += "\n" + rows.Render() + "\n"
+	for _, vm := range s.VMs {
+		if vm.Drift != "" {
+			text += vm.Drift + "\n"
+		}
+	}
+	for _, open := range s.Open {
+		text += "outcome unknown: " + open + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// scopeOf is where a lab's VMs can be, by its spec and its journal.
+func scopeOf(lab *labspec.Lab, state *journal.State) inventory.Scope {
+	scope := inventory.Scope{
+		Lab: lab.Name, Node: lab.Node, Pool: lab.Pool, First: pve.VMID(lab.VMIDs.First), Last: pve.VMID(lab.VMIDs.Last),
+	}
+	if !state.Active() {
+		return scope
+	}
+	for _, vm := range state.Touched() {
+		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
+	}
+	return scope
+}

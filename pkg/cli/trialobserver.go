@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"labctl/pkg/compare"
+	"labctl/pkg/internal/ui"
+	"labctl/pkg/results"
+	"labctl/pkg/suite"
+)
+
+// trialObserver shows the suite's progress.
+type trialObserver struct {
+	talk *ui.Progress
+	rest time.Duration
+	of   int
+	left time.Duration // when the current trial began
+}
+
+// TrialStarted shows what runs and how much of the suite is left.
+func (o *trialObserver) TrialStarted(planned suite.Planned, of int, left time.Duration) {
+	o.of, o.left = of, left
+	takes := planned.Workload.Job.Runtime()
+	o.talk.Status(func(elapsed time.Duration) string {
+		return fmt.Sprintf("[%d/%d] %s on %s: %s of %s; about %s left", planned.Seq, of, planned.Workload.Name, planned.Target,
+			ui.Short(elapsed), ui.Short(takes), ui.Short(max(0, left-elapsed)))
+	})
+}
+
+// TrialFinished prints the trial's numbers or its error.
+func (o *trialObserver) TrialFinished(planned suite.Planned, trial results.Trial) {
+	text := "failed: " + trial.Error
+	if compare.Valid(trial) {
+		text = numbersOf(trial)
+	}
+	left := max(0, o.left-planned.Workload.Job.Runtime()-o.rest)
+	o.talk.Line("[%*d/%d] %-8s %-22s %s; about %s left", len(fmt.Sprint(o.of)), planned.Seq, o.of, planned.Target, planned.Workload.Name, text, ui.Short(left))
+}
+
+// Resting shows the pause.
+func (o *trialObserver) Resting(rest time.Duration) {
+	o.talk.Status(func(elapsed time.Duration) string {
+		return fmt.Sprintf("rest: %s of %s", ui.Short(elapsed), ui.Short(rest))
+	})
+}
+
+// numbersOf is a trial's totals in one line.
+func numbersOf(trial results.Trial) string {
+	text := ""
+	for _, direction := range []struct {
+		name string
+		flow results.Flow
+	}{{"write", trial.Summary.Write}, {"read", trial.Summary.Read}} {
+		if direction.flow.Active() {
+			text += fmt.Sprintf("%s %.0f IOPS %.1f MiB/s ", direction.name, direction.flow.IOPS, direction.flow.MiBPerSec())
+		}
+	}
+	if text == "" {
+		return "no I/O"
+	}
+	return text[:len(text)-1]
+}

@@ -1,0 +1,251 @@
+package results_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"labctl/pkg/results"
+)
+
+// TestBlogBaseline imports the two result files of the blog and compares every number with the table made from them.
+func TestBlogBaseline(t *testing.T) {
+	table, err := os.Open(shared(t, "reference", "blog-baseline.csv"))
+	check(t, err)
+	defer table.Close() //nolint:errcheck // read-only
+	rows, err := csv.NewReader(table).ReadAll()
+	check(t, err)
+	runs := map[string]*results.Run{"2023-08-23": importBlog(t, "2023-08-23"), "2023-09-12": importBlog(t, "2023-09-12")}
+	if len(rows) != 25 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for _, row := range rows[1:] {
+		want := map[string]string{}
+		for i, column := range rows[0] {
+			want[column] = row[i]
+		}
+		got := baselineRow(t, runs[want["run"]], want["node"], want["benchmark"])
+		for column, value := range want {
+			if column != "run" && !closeTo(got[column], value) {
+				t.Errorf("%s %s %s: %s is %s, want %s", want["run"], want["node"], want["benchmark"], column, got[column], value)
+			}
+		}
+	}
+}
+
+// baselineRow is a trial in the columns of the baseline table.
+func baselineRow(t *testing.T, run *results.Run, target, workload string) map[string]string {
+	t.Helper()
+	for _, trial := range run.Trials {
+		if trial.Target != target || trial.Workload != workload {
+			continue
+		}
+		s, total := trial.Summary, trial.Summary.Write
+		mean := total.PerJob(s.Jobs)
+		row := map[string]string{"node": target, "benchmark": workload, "fio_version": s.FioVersion}
+		for column, value := range map[string]float64{
+			"jobs": float64(s.Jobs), "runtime_ms": s.RuntimeMax.Seconds() * 1e3,
+			"iops_mean_per_job": mean.IOPS, "iops_total": total.IOPS,
+			"bw_mib_mean_per_job": mean.MiBPerSec(), "bw_mib_total": total.MiBPerSec(),
+			"io_mib_mean_per_job": mean.IOMiB(), "io_mib_total": total.IOMiB(),
+			"clat_mean_us": total.ClatMeanNs / 1e3, "clat_p99_us": total.ClatP99MeanNs / 1e3,
+		} {
+			row[column] = strconv.FormatFloat(value, 'g', -1, 64)
+		}
+		return row
+	}
+	t.Fatalf("no trial of %s on %s", workload, target)
+	return nil
+}
+
+// closeTo compares numbers to one in a million, but not beyond the last digit of want, and words exactly.
+func closeTo(got, want string) bool {
+	g, gotErr := strconv.ParseFloat(got, 64)
+	w, wantErr := strconv.ParseFloat(want, 64)
+	if gotErr != nil || wantErr != nil {
+		return got == want
+	}
+	_, decimals, _ := strings.Cut(want, ".")
+	return strconv.FormatFloat(g, 'f', len(decimals), 64) == want || cmp.Equal(g, w, cmpopts.EquateApprox(1e-6, 0))
+}
+
+func importBlog(t *testing.T, date string) *results.Run {
+	t.Helper()
+	name := "run-" + date + ".json"
+	data, err := os.ReadFile(shared(t, "blog", name))
+	check(t, err)
+	runs, err := open(t).Import(name, data)
+	check(t, err)
+	return &runs[0]
+}
+
+// TestPublishedIsWhatWasMeasured compares the baselines that ship with labctl with the files they come from.
+func TestPublishedIsWhatWasMeasured(t *testing.T) {
+	isClatMean := func(p cmp.Path) bool { return p.Last().String() == ".ClatMeanNs" }
+	for _, published := range results.Published() {
+		imported := importBlog(t, strings.TrimPrefix(published.ID, "blog:"))
+		ignored := cmp.Options{
+			cmp.FilterPath(isClatMean, cmpopts.EquateApprox(0, 0.5)), // published in whole nanoseconds
+			cmp.FilterPath(func(p cmp.Path) bool { return !isClatMean(p) }, cmpopts.EquateApprox(1e-6, 0)),
+			cmpopts.IgnoreFields(results.Trial{}, "Started", "Ended", "FioElapsed", "Raw"),
+			cmpopts.IgnoreFields(results.Flow{}, "TotalIOs"),
+		}
+		if diff := cmp.Diff(published.Trials, imported.Trials, ignored); diff != "" {
+			t.Errorf("%s (-published +imported):\n%s", published.ID, diff)
+		}
+		if diff := cmp.Diff(published.Targets, imported.Targets); diff != "" {
+			t.Errorf("%s targets (-published +imported):\n%s", published.ID, diff)
+		}
+		if diff := cmp.Diff(published.Workloads, imported.Workloads); diff != "" {
+			t.Errorf("%s workloads (-published +imported):\n%s", published.ID, diff)
+		}
+		for _, times := range [][2]time.Time{{published.Created, imported.Created}, {published.Finished, imported.Finished}} {
+			if d := times[0].Sub(times[1]).Abs(); d > time.Second {
+				t.Errorf("%s: published %v, imported %v", published.ID, times[0], times[1])
+			}
+		}
+	}
+}
+
+func TestPublished(t *testing.T) {
+	runs := results.Published()
+	if len(runs) != 2 || runs[0].ID != "blog:2023-08-23" || runs[1].ID != "blog:2023-09-12" {
+		t.Fatalf("%d baselines", len(runs))
+	}
+	for _, run := range runs {
+		if run.Kind != results.KindPublished || run.Provenance.Source == "" || len(run.Trials) != 12 || len(run.Targets) != 4 || len(run.Workloads) != 3 {
+			t.Errorf("baseline %s is not whole", run.ID)
+		}
+		run.Trials[0].Summary.Write.IOPS = 0
+		run.Targets[0].Facts["fio"] = ""
+	}
+	if again := results.Published()[0]; again.Trials[0].Summary.Write.IOPS == 0 || again.Targets[0].Facts["fio"] == "" {
+		t.Error("a caller can change the baseline")
+	}
+}
+
+// runPy is a result file as the blog's run.py writes it.
+func runPy() []byte {
+	later := strings.Replace(string(report(2000)), "1767366255123", "1767366355123", 1)
+	return fmt.Appendf(nil, `{"vm": {"w1": %s}, "pve": {"w1": %s}}`, later, report(1000))
+}
+
+func TestImportRunPy(t *testing.T) {
+	s := open(t)
+	runs, err := s.Import("some/where/nightly.json", runPy())
+	check(t, err)
+	run := runs[0]
+	if len(runs) != 1 || run.Kind != results.KindImported || run.Lab != "nightly" || run.Title != "Imported from nightly.json" || run.Status != results.StatusComplete {
+		t.Errorf("run %+v", run)
+	}
+	if run.Provenance.Importer != "run.py" || run.Provenance.Source != "nightly.json" || len(run.Provenance.SourceSHA256) != 64 || run.Suite != "" {
+		t.Errorf("provenance %+v, suite %q", run.Provenance, run.Suite)
+	}
+	first := run.Trials[0]
+	if first.Target != "pve" || first.Seq != 1 || first.Summary.Write.IOPS != 4001 || !first.Ended.Equal(time.UnixMilli(1767366255123)) || first.FioElapsed.Seconds() != 11 {
+		t.Errorf("first trial %+v", first)
+	}
+	if !strings.HasPrefix(run.ID, "20260102T150404Z-") || !run.Created.Equal(first.Started) || !run.Finished.Equal(run.Trials[1].Ended) {
+		t.Errorf("ID %s, created %v, finished %v", run.ID, run.Created, run.Finished)
+	}
+	for _, trial := range run.Trials {
+		raw, err := s.Raw(*trial.Raw)
+		check(t, err)
+		if !strings.Contains(string(runPy()), string(raw)) {
+			t.Errorf("raw data of trial %d is not a part of the file", trial.Seq)
+		}
+	}
+}
+
+// TestImportOfBlogNames has the names of the blog's workloads but not its jobs: no command line may be claimed.
+func TestImportOfBlogNames(t *testing.T) {
+	data := strings.ReplaceAll(string(runPy()), `"w1"`, `"write-random-4kib-1x"`)
+	runs, err := open(t).Import("x.json", []byte(data))
+	check(t, err)
+	if run := runs[0]; run.Suite != "" || run.Workloads[0].CommandLine != "" {
+		t.Errorf("suite %q, command line %q", run.Suite, run.Workloads[0].CommandLine)
+	}
+}
+
+func TestImportTwice(t *testing.T) {
+	s := open(t)
+	first, err := s.Import("nightly.json", runPy())
+	check(t, err)
+	before := tree(t, s.Dir())
+	again, err := s.Import("copy-of-nightly.json", runPy())
+	check(t, err)
+	if diff := cmp.Diff(before, tree(t, s.Dir())); diff != "" || asJSON(t, first) != asJSON(t, again) {
+		t.Errorf("the second import changed something:\n%s", diff)
+	}
+}
+
+func TestImportFioReport(t *testing.T) {
+	s := open(t)
+	data := append([]byte("note: queue depth will be capped at 1\n"), report(1000)...)
+	for target, runs := range map[string]func() ([]results.Run, error){
+		"imported": func() ([]results.Run, error) { return s.Import("x.json", data) },
+		"db1":      func() ([]results.Run, error) { return s.ImportTarget("x.json", "db1", data) },
+	} {
+		runs, err := runs()
+		check(t, err)
+		trial := runs[0].Trials[0]
+		if len(runs[0].Trials) != 1 || trial.Target != target || trial.Workload != "random-write" || trial.Summary == nil || runs[0].Targets[0].Name != target {
+			t.Errorf("%s: %+v", target, runs[0])
+		}
+		raw, err := s.Raw(*trial.Raw)
+		if err != nil || string(raw) != string(data) {
+			t.Errorf("%s: raw data %q, %v", target, raw, err)
+		}
+	}
+	if headers, err := s.List(); err != nil || len(headers) != 2 {
+		t.Errorf("List: %+v, %v", headers, err)
+	}
+}
+
+func TestImportErrors(t *testing.T) {
+	text := string(report(1))
+	for name, test := range map[string]struct{ data, want string }{
+		"empty":            {"", "no fio JSON report"},
+		"text":             {"hello", "no fio JSON report"},
+		"cut":              {text[:len(text)-40], "cut short"},
+		"empty object":     {"{}", "no fio reports in it"},
+		"other JSON":       {`{"a": 1}`, `no fio report at "a"`},
+		"other JSON below": {`{"a": {"b": 1}}`, `no fio report at "a/b"`},
+		"no time":          {strings.NewReplacer("1767366255123", "0", "1767366255", "0").Replace(text), "no timestamp"},
+		"far future":       {strings.Replace(text, "1767366255123", "9223372036854775807", 1), "not a run ID"},
+	} {
+		s := open(t)
+		_, err := s.Import("x.json", []byte(test.data))
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "importing x.json: ") {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+		if len(tree(t, filepath.Dir(s.Dir()))) != 0 {
+			t.Errorf("%s: left something behind", name)
+		}
+	}
+}
+
+func FuzzImport(f *testing.F) {
+	f.Add(report(1))
+	f.Add(runPy())
+	f.Add([]byte(`{"labctl_export": 1, "id": "20260102T150405Z-1a2b", "files": [{"path": "run.json", "sha256": "", "json": {}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := open(t)
+		runs, err := s.Import("x.json", data)
+		if err != nil {
+			return
+		}
+		before := tree(t, s.Dir())
+		if _, err := s.Import("x.json", data); err != nil || !cmp.Equal(before, tree(t, s.Dir())) {
+			t.Fatalf("second import of %s: %v", runs[0].ID, err)
+		}
+	})
+}

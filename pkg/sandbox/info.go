@@ -1,0 +1,94 @@
+// Package sandbox runs the emulated Proxmox VE together with its guests as one background process per state
+// directory, and tells other processes how to reach it.
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"labctl/pkg/internal/atomicfile"
+)
+
+// Info is how to reach a running sandbox. The file that holds it is readable by its owner only.
+type Info struct {
+	PID         int    `json:"pid"`
+	Major       int    `json:"pve"` // emulated major version
+	URL         string `json:"url"`
+	Fingerprint string `json:"fingerprint"` // SHA-256 of the certificate
+	TokenID     string `json:"token_id"`
+	TokenSecret string `json:"token_secret"`
+	Gateway     string `json:"gateway"` // host:port of an HTTP CONNECT proxy into the guests' network
+	Host        Host   `json:"host"`
+}
+
+// Host is the PVE node as a target: a process of this machine like every guest.
+type Host struct {
+	Name    string `json:"name"`
+	Address string `json:"address"` // host:port behind the gateway
+	User    string `json:"user"`
+	HostKey string `json:"host_key"`
+	KeyFile string `json:"key_file"` // private key that may log in
+	// Directory is where the lab measures, as the node calls it.
+	Directory string `json:"directory"`
+}
+
+// ErrNotRunning says that no sandbox runs for the directory.
+var ErrNotRunning = errors.New("no sandbox is running")
+
+func lockPath(dir string) string { return filepath.Join(dir, "lock") }
+func infoPath(dir string) string { return filepath.Join(dir, "sandbox.json") }
+
+// LogPath is where a background sandbox writes its log.
+func LogPath(dir string) string { return filepath.Join(dir, "sandbox.log") }
+
+// Find returns how to reach the sandbox of the directory, or ErrNotRunning.
+func Find(dir string) (Info, error) {
+	lock, err := tryLock(dir)
+	if err == nil {
+		return Info{}, errors.Join(ErrNotRunning, lock.Close())
+	}
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return Info{}, err
+	}
+	data, err := os.ReadFile(infoPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, ErrNotRunning // it is starting, and not ready
+	}
+	if err != nil {
+		return Info{}, fmt.Errorf("reading the sandbox's address: %w", err)
+	}
+	var info Info
+	if err := json.Unmarshal(data, &info); err != nil {
+		return Info{}, fmt.Errorf("reading the sandbox's address in %s: %w", infoPath(dir), err)
+	}
+	return info, nil
+}
+
+func (i Info) write(dir string) error {
+	data, err := json.MarshalIndent(i, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the sandbox's address: %w", err)
+	}
+	return atomicfile.Write(infoPath(dir), append(data, '\n'), 0o600)
+}
+
+// tryLock takes the lock that the sandbox of the directory holds while it lives; unix.EWOULDBLOCK says that one does.
+func tryLock(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the sandbox's directory: %w", err)
+	}
+	file, err := os.OpenFile(lockPath(dir), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the sandbox: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the sandbox: %w", err), file.Close())
+	}
+	return file, nil
+}

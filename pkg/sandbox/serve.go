@@ -1,0 +1,201 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"labctl/pkg/pvesim"
+	"labctl/pkg/pvesim/guesthost"
+	"labctl/pkg/remote"
+)
+
+// Options say what a sandbox is like.
+type Options struct {
+	Dir    string // everything it keeps; one sandbox per directory
+	Listen string // address of the API, on loopback
+	Major  int    // Proxmox VE 8 or 9
+	// Realistic makes tasks take as long as on a small server; otherwise they take tenths of a second.
+	Realistic bool
+	// Adjust changes the emulated cluster before it starts, such as by a fault plan; it may be nil.
+	Adjust []pvesim.Option
+	Logger *slog.Logger
+}
+
+// hostAddress is the node's address in the guests' network; the guests' own addresses come from the lab specs.
+const hostAddress = "10.10.10.1"
+
+// hostDirectory is where labs measure on the node.
+const hostDirectory = "/tank/labctl"
+
+// Serve runs a sandbox until ctx ends, and calls ready once it can be reached. When it returns, every process of
+// every guest has ended.
+func Serve(ctx context.Context, options Options, ready func(Info) error) error {
+	lock, err := tryLock(options.Dir)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("a sandbox is already running for %s: `labctl sandbox status` shows it", options.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	machines, err := guesthost.New(guesthost.Options{Dir: filepath.Join(options.Dir, "guests"), AgentAfter: 200 * time.Millisecond, Logger: options.Logger})
+	if err != nil {
+		return err
+	}
+	serveErr := serve(ctx, options, machines, ready)
+	return errors.Join(serveErr, machines.Close(), removeFile(infoPath(options.Dir)), removeFile(keyPath(options.Dir)))
+}
+
+func keyPath(dir string) string { return filepath.Join(dir, "host_ed25519") }
+
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("cleaning up the sandbox: %w", err)
+	}
+	return nil
+}
+
+func serve(ctx context.Context, options Options, machines *guesthost.Machines, ready func(Info) error) error {
+	secret := newSecret()
+	topology := pvesim.SandboxTopology(options.Major)
+	if options.Realistic {
+		topology.Timings = pvesim.Realistic()
+	}
+	for i := range topology.Users {
+		if topology.Users[i].Password != "" {
+			topology.Users[i].Password = newSecret()
+		}
+		for j := range topology.Users[i].Tokens {
+			topology.Users[i].Tokens[j].Secret = secret
+		}
+	}
+	cluster, err := pvesim.New(topology, append([]pvesim.Option{pvesim.WithGuests(machines)}, options.Adjust...)...)
+	if err != nil {
+		return err
+	}
+	host, err := addHost(options.Dir, machines)
+	if err != nil {
+		return err
+	}
+	certificate, err := selfSigned()
+	if err != nil {
+		return err
+	}
+	api, err := listen(ctx, options.Listen)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	gateway, err := listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer gateway.Close()
+	info := Info{
+		PID: os.Getpid(), Major: options.Major, URL: "https://" + api.Addr().String(), Fingerprint: pvesim.Fingerprint(certificate),
+		TokenID: pvesim.SandboxTokenID, TokenSecret: secret, Gateway: gateway.Addr().String(), Host: host,
+	}
+	if err := errors.Join(info.write(options.Dir), ready(info)); err != nil {
+		return err
+	}
+	return runAll(ctx,
+		func(ctx context.Context) error { return cluster.Serve(ctx, api, certificate) },
+		func(ctx context.Context) error { return machines.Gateway(ctx, gateway) })
+}
+
+// runAll runs the servers until ctx ends or one of them fails.
+func runAll(ctx context.Context, servers ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error)
+	for _, server := range servers {
+		go func() { ended <- server(ctx) }()
+	}
+	var all error
+	for range servers {
+		all = errors.Join(all, <-ended)
+		cancel()
+	}
+	return all
+}
+
+// listen opens a listener on loopback only: what runs behind it executes commands on this machine.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+		return nil, fmt.Errorf("listening on %s: the sandbox listens on loopback only: use 127.0.0.1:PORT", address)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return listener, nil
+}
+
+// addHost makes the node a target that a fresh key may log in to.
+func addHost(dir string, machines *guesthost.Machines) (Host, error) {
+	private, public, err := remote.GenerateKey()
+	if err != nil {
+		return Host{}, err
+	}
+	if err := os.WriteFile(keyPath(dir), private, 0o600); err != nil {
+		return Host{}, fmt.Errorf("writing the sandbox's SSH key: %w", err)
+	}
+	node, err := machines.AddHost(guesthost.HostSpec{
+		Name: pvesim.SandboxNode, Address: netip.MustParseAddr(hostAddress), User: "root",
+		AuthorizedKeys: []string{public}, Directory: hostDirectory,
+	})
+	if err != nil {
+		return Host{}, err
+	}
+	return Host{
+		Name: pvesim.SandboxNode, Address: net.JoinHostPort(hostAddress, "22"), User: "root",
+		HostKey: node.HostKey(), KeyFile: keyPath(dir), Directory: hostDirectory,
+	}, nil
+}
+
+// newSecret returns a random UUID, which is what PVE's token secrets look like.
+func newSecret() string {
+	raw := make([]byte, 16)
+	_, _ = rand.Read(raw) // never fails (crypto/rand)
+	text := hex.EncodeToString(raw)
+	return fmt.Sprintf("%s-%s-%s-%s-%s", text[:8], text[8:12], text[12:16], text[16:20], text[20:])
+}
+
+// selfSigned makes a certificate for this process, as every Proxmox node has one of its own.
+func selfSigned() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("making the sandbox's certificate: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "labctl sandbox"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, DNSNames: []string{"localhost"},
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("making the sandbox's certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, nil
+}
