@@ -1,0 +1,132 @@
+// Package guest decides that a started VM can be measured, or says why not. It waits for a list of named probes, one
+// after the other: the guest agent answers, the host key is known through it, there is an address, SSH lets us in, the
+// guest is prepared, its facts are complete, and the data disk is what was asked for. What it finds holds for one boot.
+package guest
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"labctl/pkg/pve"
+	"labctl/pkg/remote"
+)
+
+// VM is what to wait for.
+type VM struct {
+	Name    string
+	Ref     pve.VMRef
+	MAC     string         // of the interface to log in through, in any case
+	Address netip.Addr     // static; invalid: the agent is asked
+	Prepare remote.Command // makes the guest fit for measuring and prints its facts; may run again
+	Disk    Disk
+}
+
+// Disk is the data disk as it was asked for.
+type Disk struct {
+	Slot      string // on PVE, such as scsi1
+	SizeBytes int64
+	SSD       bool
+	Discard   bool
+}
+
+// Ready is a guest that can be measured.
+type Ready struct {
+	Address string            // IP address, without a port
+	HostKey string            // public key line, read through the agent
+	BootID  string            // of the boot in which all of this holds
+	Facts   map[string]string // as the preparation printed them
+	Host    Host              // open; the caller closes it
+}
+
+// Agent asks a guest's agent; *pve.Client is one.
+type Agent interface {
+	AgentPing(ctx context.Context, vm pve.VMRef) error
+	AgentInterfaces(ctx context.Context, vm pve.VMRef) ([]pve.Interface, error)
+	AgentReadFile(ctx context.Context, vm pve.VMRef, path string) ([]byte, error)
+}
+
+// Host is an SSH connection to a guest; *remote.Host is one.
+type Host interface {
+	Run(ctx context.Context, command remote.Command) (remote.Output, error)
+	Close() error
+}
+
+// Waiter waits for guests. It may wait for several at once.
+type Waiter struct {
+	Agent Agent
+	// Connect logs in once to a guest whose host key must be the given one.
+	Connect func(ctx context.Context, vm VM, address, hostKey string) (Host, error)
+	// ParseFacts reads what Prepare printed.
+	ParseFacts func(output []byte) (map[string]string, error)
+	// Limits bound the probes.
+	Limits Limits
+	// Observe is told what happens, from the goroutine that waits; it may be nil.
+	Observe func(Event)
+}
+
+// Await waits until the guest can be measured. The error is a *NotReadyError, or ctx's when that ended first.
+func (w *Waiter) Await(ctx context.Context, vm VM) (Ready, error) {
+	v := &visit{Waiter: w, vm: vm}
+	probes := v.probes(w.Limits.withDefaults())
+	for i, probe := range probes {
+		if err := v.await(ctx, probe, i+1, len(probes)); err != nil {
+			return Ready{}, errors.Join(err, v.close())
+		}
+	}
+	return v.ready, nil
+}
+
+// visit is the wait for one guest, with what was learnt so far.
+type visit struct {
+	*Waiter
+
+	vm    VM
+	ready Ready
+	note  string // of the current probe
+}
+
+func (v *visit) close() error {
+	if v.ready.Host == nil {
+		return nil
+	}
+	return v.ready.Host.Close()
+}
+
+// instant is the limit of probes that only look at what is known.
+const instant = time.Second
+
+// probes are the conditions, in the order in which a guest comes to meet them.
+func (v *visit) probes(limits Limits) []probe {
+	return []probe{
+		{
+			"guest agent", limits.Agent, v.agentAnswers,
+			"is qemu-guest-agent installed in the template? the VM's console on PVE shows how far it booted",
+		},
+		{
+			"host key", limits.HostKey, v.pinHostKey,
+			"is sshd installed in the template, and does it have an ed25519 host key after the first boot?",
+		},
+		{
+			"address", limits.Address, v.findAddress,
+			"is there a DHCP server on the bridge? network.address in the lab file gives static addresses",
+		},
+		{
+			"SSH login", limits.SSH, v.logIn,
+			"is the address free and reachable from here, and did cloud-init create the user with our key?",
+		},
+		{
+			"preparation", limits.Prepare, v.prepare,
+			"/var/log/cloud-init-output.log in the guest tells what happened before",
+		},
+		{
+			"facts", instant, v.checkFacts,
+			"is the template a Linux with GNU userland?",
+		},
+		{
+			"data disk", instant, v.checkDisk,
+			"compare the VM's hardware on PVE with the lab file; PVE applies some options only at a cold start",
+		},
+	}
+}

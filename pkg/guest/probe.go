@@ -1,0 +1,133 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"labctl/pkg/pve"
+)
+
+// Limits say how long each probe may take to hold; 0 means the default.
+type Limits struct {
+	Agent   time.Duration // from the start of the VM to its agent's first answer; 5 min
+	HostKey time.Duration // 2 min
+	Address time.Duration // 2 min
+	SSH     time.Duration // 2 min
+	Prepare time.Duration // cloud-init's rest, packages and the file system; 10 min
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(limit *time.Duration, standard time.Duration) {
+		if *limit == 0 {
+			*limit = standard
+		}
+	}
+	set(&l.Agent, 5*time.Minute)
+	set(&l.HostKey, 2*time.Minute)
+	set(&l.Address, 2*time.Minute)
+	set(&l.SSH, 2*time.Minute)
+	set(&l.Prepare, 10*time.Minute)
+	return l
+}
+
+// Event is something that happened to a probe.
+type Event struct {
+	VM         string
+	Probe      string
+	Number, Of int // of the probe, from 1
+	Kind       EventKind
+	Waited     time.Duration // since the probe began
+	Err        error         // with Retried
+	Note       string        // with Held: what else there is to say; usually empty
+}
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	Began   EventKind = "began"
+	Retried EventKind = "retried" // it does not hold yet
+	Held    EventKind = "held"
+)
+
+// NotReadyError says that a guest cannot be measured.
+type NotReadyError struct {
+	VM     string
+	Probe  string        // the first one that did not hold
+	Last   error         // why, the last time
+	Hint   string        // what usually causes this and where to look
+	Waited time.Duration // for this probe
+}
+
+// Error names the probe, the reason and the hint.
+func (e *NotReadyError) Error() string {
+	return fmt.Sprintf("%s is not ready: %s: %v (after %v; %s)", e.VM, e.Probe, e.Last, e.Waited.Round(100*time.Millisecond), e.Hint)
+}
+
+// Unwrap returns the reason.
+func (e *NotReadyError) Unwrap() error { return e.Last }
+
+// probe is a condition that a guest meets sooner or later.
+type probe struct {
+	name  string
+	limit time.Duration
+	check func(context.Context) error // nil when it holds; a final error when it never will
+	hint  string
+}
+
+// final marks an error as one that waiting does not cure.
+func final(err error) error { return backoff.Permanent(err) }
+
+// pace is how often a probe is tried: quickly at first, for guests that boot in a second.
+func pace() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(250*time.Millisecond), backoff.WithMaxInterval(5*time.Second),
+		backoff.WithRandomizationFactor(0), backoff.WithMaxElapsedTime(0))
+}
+
+// await waits until a probe holds.
+func (v *visit) await(ctx context.Context, p probe, number, of int) error {
+	begun := time.Now()
+	tell := func(kind EventKind, err error) {
+		if v.Observe != nil {
+			v.Observe(Event{v.vm.Name, p.name, number, of, kind, time.Since(begun), err, v.note})
+		}
+	}
+	v.note = ""
+	tell(Began, nil)
+	limited, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	var last error
+	err := backoff.RetryNotify(func() error {
+		err := p.check(limited)
+		if last == nil || limited.Err() == nil { // that the time is up says less than what went wrong before
+			last = err
+		}
+		return err
+	}, backoff.WithContext(pace(), limited), func(err error, _ time.Duration) { tell(Retried, err) })
+	if err == nil {
+		tell(Held, nil)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("waiting for %s of %s: %w (so far: %w)", p.name, v.vm.Name, context.Cause(ctx), last)
+	}
+	failure := &NotReadyError{VM: v.vm.Name, Probe: p.name, Last: reason(last), Hint: p.hint, Waited: time.Since(begun)}
+	if missing, ok := errors.AsType[*pve.PermissionError](err); ok {
+		failure.Hint = missing.Remedy()
+	}
+	return failure
+}
+
+// reason is the error without the mark of a final one.
+func reason(err error) error {
+	if mark, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		return mark.Err
+	}
+	return err
+}
