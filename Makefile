@@ -1,0 +1,48 @@
+# make demo   a whole lab's life in the sandbox: up, bench, report, down; needs no Proxmox
+# make test   go vet and all tests
+# make lint   gofmt, go vet, and golangci-lint or else staticcheck
+# make build  bin/labctl
+
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CHARTS      := results-charts
+
+.PHONY: demo test lint build clean fio
+
+# The lab goes away again whatever happens in between; a lab that does not go away fails the demo.
+demo: build fio
+	@set -eu; \
+	labctl() { echo "\$$ labctl --sandbox $$*"; ./bin/labctl --sandbox "$$@"; }; \
+	finish() { status=$$?; trap - EXIT; labctl down demo || status=$$?; exit $$status; }; \
+	trap finish EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	labctl up demo; \
+	labctl bench demo; \
+	labctl report --format svg --out $(CHARTS)
+
+test:
+	go vet ./...
+	go test $(TESTFLAGS) ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	@if command -v golangci-lint >/dev/null; then \
+		set -x; golangci-lint run ./...; \
+	else \
+		set -x; go run $(STATICCHECK) ./...; \
+	fi
+
+build:
+	go build -ldflags '-X labctl/pkg/cli.buildVersion=$(VERSION)' -o bin/labctl ./cmd/labctl
+
+clean:
+	rm -rf bin $(CHARTS)
+
+# The sandbox runs the real fio on this machine.
+fio:
+	@command -v fio >/dev/null && exit 0; \
+	if [ "$$(id -u)" -eq 0 ]; then sudo=; \
+	elif sudo -n true 2>/dev/null; then sudo='sudo -n'; \
+	else echo 'fio is missing and installing it needs root: sudo apt-get install fio' >&2; exit 1; fi; \
+	command -v apt-get >/dev/null || { echo 'fio is missing and this is no Debian or Ubuntu: install fio 3.28 or newer' >&2; exit 1; }; \
+	set -x; $$sudo apt-get update --quiet; $$sudo apt-get install --quiet --yes --no-install-recommends fio
