@@ -40,8 +40,8 @@ func TestParseReport(t *testing.T) {
 	if _, ok := w.Clat.Percentile(42); ok {
 		t.Error("a percentile that was not reported was found")
 	}
-	if mean := w.BWSamples.Mean; mean < w.BytesPerSec/2 || mean > w.BytesPerSec*2 {
-		t.Errorf("mean bandwidth of the samples is %.0f B/s, of the run %.0f B/s", mean, w.BytesPerSec)
+	if bw, iops := w.BWSamples, w.IOPSSamples; bw.Mean != 401186.947368*1024 || iops.Mean != 100296.736842 || bw.Samples != 19 || iops.Min > iops.Mean || iops.Max < iops.Mean {
+		t.Errorf("samples %+v B/s, %+v IOPS of 4 KiB", bw, iops)
 	}
 	if depth := j.IODepthLevel.AtLeast(1); depth < 99 {
 		t.Errorf("%.1f %% of the I/O at a depth of 1 or more", depth)

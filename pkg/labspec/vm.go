@@ -14,6 +14,10 @@ type OSDisk struct {
 	Size Size // whole GiB
 }
 
+// DataDiskSerial is the serial number of every lab's data disk. The guest finds the disk by it: names such as /dev/sdb change
+// between boots.
+const DataDiskSerial = "labctl-data"
+
 // DataDisk is the fresh disk that is measured. Its options are PVE's own (qm(1), "scsi[n]").
 type DataDisk struct {
 	Storage  string // ID of the PVE storage

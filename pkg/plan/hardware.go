@@ -10,9 +10,6 @@ import (
 	"labctl/pkg/labspec"
 )
 
-// DataSerial is the serial number of every lab's data disk: the guest finds the disk by it, never by /dev/sdb.
-const DataSerial = "labctl-data"
-
 // DataSlot is the slot of the data disk on its bus, such as scsi1.
 func DataSlot(disk labspec.DataDisk) string { return string(disk.Bus) + "1" }
 
@@ -72,7 +69,7 @@ func dataOptions(disk labspec.DataDisk) []Setting {
 	if disk.SSD {
 		options = append(options, Setting{"ssd", "1"})
 	}
-	return append(options, Setting{"serial", DataSerial})
+	return append(options, Setting{"serial", labspec.DataDiskSerial})
 }
 
 // hardware is everything but the disks, cloud-init and the name.

@@ -7,9 +7,6 @@ import (
 	"labctl/pkg/labspec"
 )
 
-// Serial is the serial number of every lab's data disk, by which its guest finds it.
-const Serial = "labctl-data"
-
 // Param is one key of a VM's configuration on PVE.
 type Param struct{ Key, Value string }
 
@@ -51,7 +48,7 @@ type Script struct {
 func Prepare(vm labspec.VM) Script {
 	return Script{
 		Text: cloudinit.Prepare + cloudinit.Facts,
-		Env:  []string{"LABCTL_SERIAL=" + Serial, "LABCTL_MOUNT=" + vm.DataDisk.Mount},
+		Env:  []string{"LABCTL_SERIAL=" + labspec.DataDiskSerial, "LABCTL_MOUNT=" + vm.DataDisk.Mount},
 	}
 }
 
