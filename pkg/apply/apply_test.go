@@ -146,7 +146,9 @@ func (b *bench) planUp() plan.Plan {
 	return todo
 }
 
-func (b *bench) down() error { return b.executor().Down(b.t.Context(), plan.Down(b.lab.Name, b.observe())) }
+func (b *bench) down() error {
+	return b.executor().Down(b.t.Context(), plan.Down(b.lab.Name, b.observe()))
+}
 
 // strangers is everything on the server that is not the lab's.
 func (b *bench) strangers() string {

@@ -76,7 +76,7 @@ func (e *Executor) removeStep(ctx context.Context, name string, ref pve.VMRef, s
 	case plan.Destroy:
 		return e.gates.free(ctx, ref.Node, func() error { return e.destroy(ctx, name, ref) })
 	case plan.Prove:
-		return e.gates.free(ctx, ref.Node, func() error { return e.prove(ctx, name, ref, storages) })
+		return e.prove(ctx, name, ref, storages)
 	default:
 		return fmt.Errorf("VM %s: step %s does not belong into down", name, step.Name())
 	}

@@ -23,7 +23,7 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, storag
 			return &LeftoverError{VM: name, Ref: ref, Err: err, Unproved: errors.Is(err, pve.ErrExists)}
 		}
 		found, lookErr := e.volumes(ctx, ref, storages)
-		if err := e.do(ctx, e.destroyChange(name, ref)); err != nil {
+		if err := e.removeProbe(ctx, name, ref, found); err != nil {
 			return &LeftoverError{VM: name, Ref: ref, Volumes: found, Err: err}
 		}
 		if lookErr != nil {
@@ -34,6 +34,15 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, storag
 		}
 	}
 	return &LeftoverError{VM: name, Ref: ref, Volumes: left}
+}
+
+// removeProbe destroys the empty VM. Only when it has volumes to free does it queue with the other destroys.
+func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume) error {
+	destroy := func() error { return e.do(ctx, e.destroyChange(name, ref)) }
+	if len(found) == 0 {
+		return destroy()
+	}
+	return e.gates.free(ctx, ref.Node, destroy)
 }
 
 func (e *Executor) probeChange(name string, ref pve.VMRef) change {

@@ -230,5 +230,8 @@ func (a *app) reportOptions(run *results.Run) report.Options {
 	return options
 }
 
-// interface checks
-var _ suite.Machine = (*remote.Host)(nil)
+// What the suite needs is what these offer.
+var (
+	_ suite.Machine  = (*remote.Host)(nil)
+	_ suite.Recorder = (*results.Writer)(nil)
+)

@@ -82,6 +82,24 @@ func (s *server) vmTarget(lab *labspec.Lab, vm, address, hostKey string, signer 
 	}, nil
 }
 
+// reachTime bounds one attempt to reach a guest that may not have booted yet: a lost SYN is repeated after a second.
+const reachTime = 3 * time.Second
+
+// reach tells whether anything listens for SSH at a guest's address.
+func (s *server) reach(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	dialer := s.dialer
+	if dialer == nil {
+		dialer = new(net.Dialer)
+	}
+	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, "22"))
+	if err != nil {
+		return err
+	}
+	return connection.Close()
+}
+
 // hostTarget is how to log in to the PVE host, and the directory to measure in.
 func (a *app) hostTarget(s *server, host labspec.Host) (remote.Target, string, error) {
 	if s.sandbox != nil {

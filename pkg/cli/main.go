@@ -49,7 +49,7 @@ func Main(ctx context.Context, args []string) int { return run(ctx, ui.System(),
 
 func run(ctx context.Context, streams ui.IO, args []string) int {
 	app := &app{IO: streams, begun: time.Now()}
-	root := newRoot(app)
+	root := newRoot(app) //nolint:contextcheck // cobra hands ctx to every command
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	app.close()

@@ -33,6 +33,7 @@ func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, 
 			}
 			return remote.Connect(ctx, target)
 		},
+		Reach:   r.run.server.reach,
 		Observe: r.observe(vm.Spec.Name),
 	}
 	ready, err := waiter.Await(ctx, r.guest(vm))

@@ -98,9 +98,6 @@ func (a *app) serveSandbox(ctx context.Context, flags serveFlags) error {
 	if err != nil && flags.background && !isReady {
 		return errors.Join(err, sandbox.Report(nil, err))
 	}
-	if err == nil && ctx.Err() != nil {
-		return nil
-	}
 	return err
 }
 

@@ -22,8 +22,8 @@ func scriptSandbox(ts *testscript.TestScript) sandbox.Info {
 	return info
 }
 
-// serverConfig writes a configuration that reaches the script's sandbox as if it were a real server, with changes:
-// serverconfig FILE [KEY=VALUE...]
+// serverConfig is the script command "serverconfig FILE [KEY=VALUE...]": it writes a configuration that reaches the
+// script's sandbox as if it were a real server, with changes.
 func serverConfig(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) == 0 {
 		ts.Fatalf("usage: serverconfig FILE [KEY=VALUE...]")
@@ -43,7 +43,7 @@ func serverConfig(ts *testscript.TestScript, negated bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
-// stopVM stops a VM of the script's sandbox as an operator would: stopvm VMID
+// stopVM is the script command "stopvm VMID": it stops a VM of the script's sandbox as an operator would.
 func stopVM(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) != 1 {
 		ts.Fatalf("usage: stopvm VMID")
@@ -61,7 +61,7 @@ func stopVM(ts *testscript.TestScript, negated bool, args []string) {
 	ts.Check(err)
 }
 
-// awaitFile waits until a file exists: awaitfile FILE
+// awaitFile is the script command "awaitfile FILE": it waits until a file exists.
 func awaitFile(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) != 1 {
 		ts.Fatalf("usage: awaitfile FILE")

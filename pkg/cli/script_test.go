@@ -78,7 +78,7 @@ func stopSandbox(workDir string) {
 	_ = sandbox.Stop(ctx, filepath.Join(workDir, "state", "labctl", "sandbox-host"))
 }
 
-// exits runs a command and checks its exit code: exits 4 labctl up bad.yaml
+// exits is the script command "exits CODE COMMAND...": it runs a command and checks its exit code.
 func exits(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND...")

@@ -9,6 +9,9 @@ import (
 	"labctl/pkg/remote"
 )
 
+// reach waits for sshd without logging in.
+func (v *visit) reach(ctx context.Context) error { return v.Reach(ctx, v.vm.Address.String()) }
+
 // logIn connects, and runs a command: sshd may let us in before PAM does.
 func (v *visit) logIn(ctx context.Context) error {
 	host, err := v.Connect(ctx, v.vm, v.ready.Address, v.ready.HostKey)

@@ -13,7 +13,8 @@ import (
 
 // Limits say how long each probe may take to hold; 0 means the default.
 type Limits struct {
-	Agent   time.Duration // from the start of the VM to its agent's first answer; 5 min
+	Boot    time.Duration // from the start of the VM until its sshd listens; 5 min
+	Agent   time.Duration // until its agent answers; 5 min
 	HostKey time.Duration // 2 min
 	Address time.Duration // 2 min
 	SSH     time.Duration // 2 min
@@ -26,6 +27,7 @@ func (l Limits) withDefaults() Limits {
 			*limit = standard
 		}
 	}
+	set(&l.Boot, 5*time.Minute)
 	set(&l.Agent, 5*time.Minute)
 	set(&l.HostKey, 2*time.Minute)
 	set(&l.Address, 2*time.Minute)

@@ -121,8 +121,10 @@ func TestFreeVMIDs(t *testing.T) {
 
 func TestFindTemplateSaysWhatIsWrong(t *testing.T) {
 	seen := Observed{Resources: []pve.Resource{
-		{VMID: 100, Name: "nas", Node: "pve"}, {VMID: 9000, Name: "ubuntu", Node: "pve", Template: true},
-		{VMID: 9001, Name: "other", Node: "pve2", Template: true}, {VMID: 9002, Name: "secret", Node: "pve", Template: true},
+		{VMID: 100, Name: "nas", Node: "pve"},
+		{VMID: 9000, Name: "ubuntu", Node: "pve", Template: true},
+		{VMID: 9001, Name: "other", Node: "pve2", Template: true},
+		{VMID: 9002, Name: "secret", Node: "pve", Template: true},
 	}}
 	api := &fakePVE{configs: map[pve.VMID]map[string]string{9000: {"scsi0": "x"}, 9002: nil}}
 	for _, test := range []struct {

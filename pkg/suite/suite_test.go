@@ -21,8 +21,10 @@ import (
 
 func workload(name string, seconds int) labspec.Workload {
 	return labspec.Workload{Name: name, Job: fio.Job{Options: []fio.Option{
-		{Name: "name", Value: "random-write", HasValue: true}, {Name: "rw", Value: "randwrite", HasValue: true},
-		{Name: "runtime", Value: fmt.Sprint(seconds), HasValue: true}, {Name: "time_based"},
+		{Name: "name", Value: "random-write", HasValue: true},
+		{Name: "rw", Value: "randwrite", HasValue: true},
+		{Name: "runtime", Value: fmt.Sprint(seconds), HasValue: true},
+		{Name: "time_based"},
 	}}}
 }
 
