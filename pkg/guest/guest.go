@@ -71,7 +71,7 @@ type Waiter struct {
 
 // Await waits until the guest can be measured. The error is a *NotReadyError, or ctx's when that ended first.
 func (w *Waiter) Await(ctx context.Context, vm VM) (Ready, error) {
-	v := &visit{Waiter: w, vm: vm}
+	v := &visit{Waiter: w, vm: vm, asked: time.Now()}
 	probes := v.probes(w.Limits.withDefaults())
 	for i, probe := range probes {
 		if err := v.await(ctx, probe, i+1, len(probes)); err != nil {
@@ -87,7 +87,8 @@ type visit struct {
 
 	vm    VM
 	ready Ready
-	note  string // of the current probe
+	note  string    // of the current probe
+	asked time.Time // when PVE was last asked while the network was waited for
 }
 
 func (v *visit) close() error {

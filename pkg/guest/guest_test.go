@@ -215,3 +215,44 @@ func TestEvents(t *testing.T) {
 		}
 	})
 }
+
+func TestNetworkIsAskedBeforePVE(t *testing.T) {
+	tests := map[string]struct {
+		listens time.Duration // after the start
+		agent   error
+		pings   int // at most
+		failure string
+	}{
+		"boots in 20 s":       {20 * time.Second, nil, 1, ""},
+		"nothing ever there":  {time.Hour, pve.ErrAgentNotAnswering, 11, "network"},
+		"VM died in its boot": {time.Hour, pve.ErrVMNotRunning, 1, "network"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, vm := newFakeGuest(t), wanted()
+				if test.agent != nil {
+					g.agent, g.agentErr = time.Hour, test.agent
+				}
+				waiter := g.waiter()
+				waiter.Reach = func(context.Context, string) error {
+					if time.Since(g.start) < test.listens {
+						return errors.New("no route to host")
+					}
+					return nil
+				}
+				_, err := waiter.Await(t.Context(), vm)
+				failure, _ := errors.AsType[*NotReadyError](err)
+				switch {
+				case test.failure == "" && err != nil:
+					t.Error(err)
+				case test.failure != "" && (failure == nil || failure.Probe != test.failure):
+					t.Errorf("error %v, want that of probe %s", err, test.failure)
+				}
+				if pings := g.count("ping"); pings > test.pings {
+					t.Errorf("PVE was asked %d times, want at most %d", pings, test.pings)
+				}
+			})
+		})
+	}
+}

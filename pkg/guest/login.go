@@ -5,12 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
 
 	"labctl/pkg/remote"
 )
 
+// askAfter is how long the network alone is asked: then PVE is, in case the VM died.
+const askAfter = 30 * time.Second
+
 // reach waits for sshd without logging in.
-func (v *visit) reach(ctx context.Context) error { return v.Reach(ctx, v.vm.Address.String()) }
+func (v *visit) reach(ctx context.Context) error {
+	err := v.Reach(ctx, v.vm.Address.String())
+	if err == nil || time.Since(v.asked) < askAfter {
+		return err
+	}
+	v.asked = time.Now()
+	if hopeless := (*backoff.PermanentError)(nil); errors.As(v.agentAnswers(ctx), &hopeless) {
+		return hopeless
+	}
+	return err
+}
 
 // logIn connects, and runs a command: sshd may let us in before PAM does.
 func (v *visit) logIn(ctx context.Context) error {

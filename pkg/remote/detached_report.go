@@ -3,6 +3,7 @@ package remote
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -37,7 +38,7 @@ type report struct {
 func readReport(r *bufio.Reader, started func()) (report, error) {
 	for {
 		line, err := r.ReadString('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // a report has an end of its own
 		}
 		if err != nil {
@@ -118,7 +119,7 @@ func parseClock(text string) (time.Time, error) {
 func readExactly(r io.Reader, n int64) ([]byte, error) {
 	var content bytes.Buffer
 	if _, err := io.CopyN(&content, r, n); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err

@@ -175,9 +175,9 @@ func TestDetachedDoesNotStartWithoutItsTools(t *testing.T) {
 
 func TestStopDetached(t *testing.T) {
 	for name, script := range map[string]string{
-		"willing":     `echo >ready; read x <go`,
-		"left group":  `setsid sh -c 'echo >ready; read x <go' & wait`,
-		"with helper": `sh -c 'read x <go' & echo >ready; wait`,
+		"willing":    `echo >ready; read x <go`,
+		"left group": `setsid sh -c 'echo >ready; read x <go' & wait`,
+		"with child": `sh -c 'read x <go' & echo >ready; wait`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := startServer(t)

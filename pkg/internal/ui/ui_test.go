@@ -54,8 +54,14 @@ func TestShort(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{0, "0.0s"}, {340 * time.Millisecond, "0.3s"}, {12400 * time.Millisecond, "12s"}, {59900 * time.Millisecond, "60s"},
-		{time.Minute, "1m00s"}, {185 * time.Second, "3m05s"}, {130 * time.Minute, "2h10m"}, {26 * time.Hour, "26h00m"},
+		{0, "0.0s"},
+		{340 * time.Millisecond, "0.3s"},
+		{12400 * time.Millisecond, "12s"},
+		{59900 * time.Millisecond, "60s"},
+		{time.Minute, "1m00s"},
+		{185 * time.Second, "3m05s"},
+		{130 * time.Minute, "2h10m"},
+		{26 * time.Hour, "26h00m"},
 	} {
 		if got := Short(test.d); got != test.want {
 			t.Errorf("Short(%s) = %q, want %q", test.d, got, test.want)
