@@ -1,0 +1,137 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"labctl/pkg/pve"
+	"labctl/pkg/remote"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// serveInBackground runs a sandbox until the test ends, and returns its address.
+func serveInBackground(t *testing.T, dir string) (Info, func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, ended := make(chan Info, 1), make(chan error, 1)
+	go func() {
+		ended <- Serve(ctx, Options{Dir: dir, Listen: "127.0.0.1:0", Major: 9}, func(info Info) error {
+			ready <- info
+			return nil
+		})
+	}()
+	stop := func() error {
+		cancel()
+		return <-ended
+	}
+	select {
+	case info := <-ready:
+		return info, stop
+	case err := <-ended:
+		cancel()
+		t.Fatal(err)
+		return Info{}, nil
+	}
+}
+
+func TestServedSandboxIsFoundAndAnswers(t *testing.T) {
+	dir := t.TempDir()
+	info, stop := serveInBackground(t, dir)
+	found, err := Find(dir)
+	if err != nil || found != info {
+		t.Fatalf("Find = %+v, %v, want %+v", found, err, info)
+	}
+	client, err := pve.New(pve.Config{URL: info.URL, TokenID: info.TokenID, TokenSecret: pve.Secret(info.TokenSecret), Fingerprint: info.Fingerprint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version, err := client.Version(t.Context()); err != nil || version.Major != 9 {
+		t.Errorf("version %+v, %v", version, err)
+	}
+	if got := onHost(t, info, "pwd && echo $LABCTL_SANDBOX"); !strings.HasSuffix(got, "\nhost\n") {
+		t.Errorf("the node says %q", got)
+	}
+	second := Serve(t.Context(), Options{Dir: dir, Listen: "127.0.0.1:0", Major: 9}, func(Info) error { return nil })
+	if second == nil || !strings.Contains(second.Error(), "already running") {
+		t.Errorf("a second sandbox: %v", second)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("ending the sandbox: %v", err)
+	}
+	if _, err := Find(dir); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("after its end: %v", err)
+	}
+	for _, name := range []string{"sandbox.json", "host_ed25519"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !os.IsNotExist(err) {
+			t.Errorf("%s is left: it holds a secret", name)
+		}
+	}
+}
+
+// onHost runs a script on the sandbox's node, through its gateway.
+func onHost(t *testing.T, info Info, script string) string {
+	t.Helper()
+	key, err := os.ReadFile(info.Host.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned, err := remote.ParsePinnedKeys([]byte(info.Host.HostKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := remote.Connect(t.Context(), remote.Target{
+		Name: "pve", Address: info.Host.Address, User: info.Host.User, Signer: signer, HostKey: pinned, Dialer: remote.ProxyDialer(info.Gateway),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	output, err := host.Run(t.Context(), remote.Command{Script: script})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(output.Stdout)
+}
+
+func TestStaleAddressIsNotBelieved(t *testing.T) {
+	dir := t.TempDir()
+	if err := (Info{PID: os.Getpid(), URL: "https://127.0.0.1:1"}).write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Find(dir); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("Find = %v", err)
+	}
+	if err := Stop(t.Context(), dir); err != nil { // must not signal the process of that number: this one
+		t.Error(err)
+	}
+}
+
+func TestOnlyLoopback(t *testing.T) {
+	for _, address := range []string{"0.0.0.0:0", ":0", "example.com:0", "192.168.7.2:0"} {
+		err := Serve(t.Context(), Options{Dir: t.TempDir(), Listen: address, Major: 9}, func(Info) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), "loopback only") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestStartTellsWhyItFailed(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Start(t.Context(), dir, []string{"/bin/sh", "-c", "echo oops >&2; exit 3"})
+	if err == nil || !strings.Contains(err.Error(), "ended before it was ready") || !strings.Contains(err.Error(), LogPath(dir)) {
+		t.Errorf("error %v", err)
+	}
+	_, err = Start(t.Context(), dir, []string{"/bin/sh", "-c", `echo '{"error":"port taken"}' >&3`})
+	if err == nil || !strings.Contains(err.Error(), "port taken") {
+		t.Errorf("error %v", err)
+	}
+}
