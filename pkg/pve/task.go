@@ -1,0 +1,186 @@
+package pve
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// TaskStatus is a task when it was last looked at.
+type TaskStatus struct {
+	UPID UPID
+	// Running is true until the task's worker has ended.
+	Running bool
+	// ExitStatus is PVE's text for the end: "OK", "WARNINGS: n", or an error. "" while it runs.
+	ExitStatus string
+	// Warnings is the n of "WARNINGS: n", which is a success.
+	Warnings int
+	// Ended is when the task ended by the node's clock, in whole seconds; only Tasks knows it.
+	Ended time.Time
+	// Log is the task's log; only Wait sets it, and only when there are warnings.
+	Log []string
+}
+
+// Task is a task in a node's list.
+type Task = TaskStatus
+
+// Failed reports whether the task ended without success. Not even success
+// proves that a destroyed VM's volumes are gone.
+func (s TaskStatus) Failed() bool {
+	return !s.Running && s.ExitStatus != "OK" && s.Warnings == 0
+}
+
+// newTaskStatus sets what follows from a task's end.
+func newTaskStatus(upid UPID, running bool, exit string) TaskStatus {
+	s := TaskStatus{UPID: upid, Running: running}
+	if running {
+		return s
+	}
+	s.ExitStatus = exit
+	if count, ok := strings.CutPrefix(exit, "WARNINGS: "); ok {
+		if n, err := strconv.Atoi(count); err == nil {
+			s.Warnings = max(n, 1)
+		}
+	}
+	return s
+}
+
+func (u UPID) path(suffix string) string {
+	return "/nodes/" + url.PathEscape(u.Node) + "/tasks/" + escape(u.text) + suffix
+}
+
+// TaskStatus looks at a task once.
+func (c *Client) TaskStatus(ctx context.Context, upid UPID) (TaskStatus, error) {
+	var w struct {
+		Status     wireText `json:"status"`
+		ExitStatus wireText `json:"exitstatus"`
+	}
+	if err := c.get(ctx, upid.path("/status"), &w); err != nil {
+		return TaskStatus{}, err
+	}
+	return newTaskStatus(upid, w.Status == "running", string(w.ExitStatus)), nil
+}
+
+// allLines asks for a whole log; without a limit PVE sends 50 lines.
+const allLines = 1_000_000
+
+// TaskLog returns the last lines of a task's log, or with tail ≤ 0 all of it.
+// It costs a second request when the log is longer than tail.
+func (c *Client) TaskLog(ctx context.Context, upid UPID, tail int) ([]string, error) {
+	limit := tail
+	if limit <= 0 {
+		limit = allLines
+	}
+	lines, total, err := c.taskLog(ctx, upid, 0, limit)
+	if err != nil || total <= limit {
+		return lines, err
+	}
+	lines, _, err = c.taskLog(ctx, upid, total-limit, limit)
+	return lines, err
+}
+
+// taskLog reads lines from the given one, counted from 0, and the log's length.
+func (c *Client) taskLog(ctx context.Context, upid UPID, start, limit int) ([]string, int, error) {
+	a, err := c.do(ctx, call{method: http.MethodGet, path: upid.path("/log"), readOnly: true,
+		params: []Param{{"start", strconv.Itoa(start)}, {"limit", strconv.Itoa(limit)}}})
+	if err != nil {
+		return nil, 0, err
+	}
+	var w struct {
+		Total wireInt         `json:"total"`
+		Data  json.RawMessage `json:"data"`
+	}
+	var rows []struct {
+		Text wireText `json:"t"`
+	}
+	if err := json.Unmarshal(a.body, &w); err != nil {
+		return nil, 0, fmt.Errorf("reading log of task %v: %w", upid, err)
+	}
+	if err := json.Unmarshal(w.Data, &rows); err != nil {
+		// For an unknown task the answer is 200 with one object that says "unable to open file".
+		return nil, 0, fmt.Errorf("reading log of task %v: %w", upid, ErrNotFound)
+	}
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = string(row.Text)
+	}
+	return lines, int(w.Total), nil
+}
+
+// TaskFilter narrows a list of tasks; the zero filter lists the newest 500.
+type TaskFilter struct {
+	// Type is a kind of work, such as "qmclone".
+	Type string
+	// VMID is what the work is done to; for a clone the source.
+	VMID VMID
+	// Since leaves out tasks that began earlier, in whole seconds of the node's clock.
+	Since time.Time
+	// Limit is the largest number of ended tasks to list, 0 for 500.
+	Limit int
+}
+
+// defaultTaskLimit is more than a lab makes in a life; PVE's own is 50.
+const defaultTaskLimit = 500
+
+// Tasks lists tasks of a node, running and ended, newest first. A token sees
+// its own tasks only, unless it holds Sys.Audit on the node.
+func (c *Client) Tasks(ctx context.Context, node string, filter TaskFilter) ([]Task, error) {
+	limit := filter.Limit
+	if limit <= 0 {
+		limit = defaultTaskLimit
+	}
+	params := []Param{{"source", "all"}, {"limit", strconv.Itoa(limit)}}
+	params = optional(params, "typefilter", filter.Type)
+	if filter.VMID != 0 {
+		params = append(params, Param{"vmid", filter.VMID.String()})
+	}
+	if !filter.Since.IsZero() {
+		params = append(params, Param{"since", strconv.FormatInt(filter.Since.Unix(), 10)})
+	}
+	var w []wireTask
+	if err := c.get(ctx, "/nodes/"+url.PathEscape(node)+"/tasks", &w, params...); err != nil {
+		return nil, err
+	}
+	tasks := make([]Task, 0, len(w))
+	for _, row := range w {
+		if task, err := row.task(); err == nil { // an ID that is no UPID is none that we were given
+			tasks = append(tasks, task)
+		}
+	}
+	slices.SortStableFunc(tasks, func(a, b Task) int { return b.UPID.StartTime.Compare(a.UPID.StartTime) })
+	return tasks, nil
+}
+
+// wireTask is a row of a task list. Its user field is not read: active rows have
+// "user@realm!token" there, ended ones the user alone. The UPID has it all.
+type wireTask struct {
+	UPID    wireText `json:"upid"`
+	Status  wireText `json:"status"`
+	EndTime wireInt  `json:"endtime"`
+}
+
+func (w wireTask) task() (Task, error) {
+	upid, err := ParseUPID(string(w.UPID))
+	if err != nil {
+		return Task{}, err
+	}
+	running := w.EndTime == 0 && (w.Status == "" || strings.EqualFold(string(w.Status), "running"))
+	task := newTaskStatus(upid, running, string(w.Status))
+	if w.EndTime != 0 {
+		task.Ended = time.Unix(int64(w.EndTime), 0).UTC()
+	}
+	return task, nil
+}
+
+// AbortTask ends a running task: PVE lets the worker clean up, for a clone by
+// removing what it made, and takes up to 5 s to answer. Wait for the task then;
+// it ends as failed.
+func (c *Client) AbortTask(ctx context.Context, upid UPID) error {
+	return c.send(ctx, call{method: http.MethodDelete, path: upid.path("")}, nil)
+}
