@@ -15,12 +15,18 @@ import (
 // change is one mutating request with everything needed to carry it out exactly once.
 type change struct {
 	op     journal.Op
+	work   string // finer than op, when changes of one op take different times
 	vm     string // name in the spec
 	ref    pve.VMRef
 	detail string
 	send   func(ctx context.Context) (task pve.UPID, running bool, err error)
-	// happened looks whether the change took effect, when its answer was lost.
+	// inspect judges a task that succeeded with warnings; nil when warnings do not matter.
+	inspect func(pve.TaskStatus) error
+	// happened looks whether the change took effect, when its answer was lost; tasks are those that may be working on it.
 	happened func(ctx context.Context) (bool, error)
+	tasks    pve.TaskFilter
+	// undone says that PVE takes everything back when the change fails with this error.
+	undone error
 }
 
 // tasked adapts a call that always starts a task.
@@ -31,6 +37,9 @@ func tasked(send func(ctx context.Context) (pve.UPID, error)) func(context.Conte
 	}
 }
 
+// retries is how often a change is sent again that the server did not begin, such as for a lock that others held.
+const retries = 5
+
 // do carries a change out: intent, send, UPID, wait, outcome. Locks held by others are waited for; PVE undoes
 // what it began when it does not get a lock. Once sent, a change is seen through even when ctx is cancelled: a task that nobody
 // waits for is how other tools lose VMs.
@@ -39,19 +48,28 @@ func (e *Executor) do(ctx context.Context, c change) error {
 		return err
 	}
 	seeThrough := context.WithoutCancel(ctx)
-	policy := backoff.WithContext(backoff.WithMaxRetries(backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(time.Second), backoff.WithMaxInterval(8*time.Second), backoff.WithMaxElapsedTime(0)), 5), ctx)
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second),
+		backoff.WithMaxInterval(8*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.Retry(func() error {
 		err := e.once(seeThrough, c)
-		if err != nil && !(errors.Is(err, pve.ErrLocked) && !errors.Is(err, pve.ErrConfigLocked)) && !errors.Is(err, pve.ErrTransient) {
+		if err != nil && !mayBeSentAgain(err) {
 			return backoff.Permanent(err)
 		}
 		return err
-	}, policy)
+	}, backoff.WithContext(backoff.WithMaxRetries(policy, retries), ctx))
 	if err != nil {
 		return fmt.Errorf("%s VM %s (%d): %w", c.op, c.vm, c.ref.ID, err)
 	}
 	return nil
+}
+
+// mayBeSentAgain says that nothing came of a change and the same may work later. A lock in the VM's configuration is not
+// a matter of waiting: its holder may be dead.
+func mayBeSentAgain(err error) bool {
+	if errors.Is(err, pve.ErrOutcomeUnknown) || errors.Is(err, pve.ErrConfigLocked) {
+		return false
+	}
+	return errors.Is(err, pve.ErrLocked) || errors.Is(err, pve.ErrTransient)
 }
 
 // once is one try of a change.
@@ -69,48 +87,29 @@ func (e *Executor) once(ctx context.Context, c change) error {
 	case !running:
 		return e.Journal.Finished(intent, journal.ResultDone, nil)
 	}
-	if err := e.Journal.Started(intent, task.String()); err != nil {
-		return err
+	// The task is waited for even when the journal cannot take its ID any more: the intent is on disk.
+	started := e.Journal.Started(intent, task.String())
+	status, err := e.API.Wait(pve.WithWork(ctx, c.work), task, nil)
+	if err != nil {
+		return errors.Join(e.failed(ctx, c, intent, err), started)
 	}
-	if _, err := e.API.Wait(ctx, task, nil); err != nil {
-		if failed := (*pve.TaskError)(nil); errors.As(err, &failed) {
-			return errors.Join(err, e.Journal.Finished(intent, journal.ResultFailed, err))
+	if c.inspect != nil {
+		if err := c.inspect(status); err != nil {
+			return errors.Join(err, e.Journal.Finished(intent, journal.ResultFailed, err), started)
 		}
-		return errors.Join(err, e.Journal.Finished(intent, journal.ResultUnknown, err))
 	}
-	return e.Journal.Finished(intent, journal.ResultDone, nil)
+	return errors.Join(e.Journal.Finished(intent, journal.ResultDone, nil), started)
 }
 
-// settleTime is how long a change whose answer was lost is looked for. Right after the loss 'nothing there' proves
-// nothing (pve-api lab-findings §36).
-const settleTime = 30 * time.Second
-
-// lookUp finds out what became of a change whose answer was lost.
-func (e *Executor) lookUp(ctx context.Context, c change, intent int, lost error) error {
-	if err := e.Journal.Finished(intent, journal.ResultUnknown, lost); err != nil {
-		return err
-	}
-	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(500*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(settleTime))
-	happened, err := backoff.RetryWithData(func() (bool, error) {
-		happened, err := c.happened(ctx)
-		if err != nil {
-			return false, err
-		}
-		if !happened {
-			return false, errNotYet
-		}
-		return true, nil
-	}, policy)
+// failed records how a task failed, or that nobody knows.
+func (e *Executor) failed(ctx context.Context, c change, intent int, err error) error {
+	var task *pve.TaskError
 	switch {
-	case happened:
-		return e.Journal.Finished(intent, journal.ResultDone, nil)
-	case errors.Is(err, errNotYet):
-		err = fmt.Errorf("the answer was lost and %s later the change had not taken effect: %w", settleTime, lost)
-		return errors.Join(err, e.Journal.Finished(intent, journal.ResultFailed, err))
+	case errors.Is(err, pve.ErrOutcomeUnknown), !errors.As(err, &task):
+		return e.lookUp(ctx, c, intent, err)
+	case c.undone != nil && errors.Is(err, c.undone):
+		return errors.Join(err, e.Journal.Finished(intent, journal.ResultRefused, err))
 	default:
-		return fmt.Errorf("the answer was lost and its outcome could not be looked up (%w): %w", lost, err)
+		return errors.Join(err, e.Journal.Finished(intent, journal.ResultFailed, err))
 	}
 }
-
-var errNotYet = errors.New("not yet")

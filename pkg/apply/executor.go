@@ -31,6 +31,7 @@ type Changer interface {
 	Start(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 	Stop(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 	Destroy(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
+	DestroyOnly(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 }
 
 // API is the part of PVE that apply works with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,11 +84,12 @@ func (e *Executor) raiseStep(ctx context.Context, vm *VM, step plan.Step) error 
 	}
 }
 
-// clone makes the VM with our mark in it from the first moment, on another VMID if somebody took the planned one.
+// clone makes the VM with our mark in it from the first moment, on another VMID if somebody took the planned one or left
+// a volume behind under it.
 func (e *Executor) clone(ctx context.Context, vm *VM, step plan.Clone) error {
 	for {
 		err := e.do(ctx, e.cloneChange(*vm, step))
-		if !errors.Is(err, pve.ErrVMIDTaken) {
+		if !errors.Is(err, pve.ErrVMIDTaken) && !errors.Is(err, pve.ErrLeftover) {
 			return err
 		}
 		id, idErr := e.nextVMID(ctx)
@@ -108,6 +110,8 @@ func (e *Executor) cloneChange(vm VM, step plan.Clone) change {
 		op: journal.OpClone, vm: vm.Spec.Name, ref: vm.Ref, detail: step.Detail(),
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Clone(ctx, request) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, vm.Ref) },
+		tasks:    pve.TaskFilter{Type: "qmclone", VMID: source.ID}, // filed under the source
+		undone:   pve.ErrLeftover,
 	}
 }
 
@@ -146,7 +150,7 @@ func (e *Executor) configure(ctx context.Context, vm *VM, step plan.Configure) e
 		send: func(ctx context.Context) (pve.UPID, bool, error) {
 			return e.API.SetVMConfig(ctx, vm.Ref, update)
 		},
-		happened: matches,
+		happened: matches, tasks: pve.TaskFilter{VMID: vm.Ref.ID},
 	})
 	if err != nil {
 		return err
@@ -171,6 +175,7 @@ func (e *Executor) grow(ctx context.Context, vm *VM, step plan.Grow) error {
 			config, err := e.API.VMConfig(ctx, vm.Ref)
 			return err == nil && plan.DiskBytes(config.Raw, step.Disk) == step.ToBytes, err
 		},
+		tasks: pve.TaskFilter{VMID: vm.Ref.ID},
 	})
 }
 
@@ -179,7 +184,20 @@ func (e *Executor) start(ctx context.Context, vm *VM) error {
 		op: journal.OpStart, vm: vm.Spec.Name, ref: vm.Ref,
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Start(ctx, vm.Ref) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isRunning(ctx, vm.Ref) },
+		tasks:    pve.TaskFilter{VMID: vm.Ref.ID},
+		inspect:  startedAsAsked,
 	})
+}
+
+// startedAsAsked refuses a start in which qemu-server left out what is to be measured, such as an I/O thread on a
+// controller that has none (QemuServer.pm, config_to_command).
+func startedAsAsked(status pve.TaskStatus) error {
+	for _, line := range status.Log {
+		if strings.Contains(line, "iothread is only valid") {
+			return fmt.Errorf("PVE started the VM without what was asked for: %s", line)
+		}
+	}
+	return nil
 }
 
 func (e *Executor) isRunning(ctx context.Context, ref pve.VMRef) (bool, error) {

@@ -48,11 +48,12 @@ func TestRequests(t *testing.T) {
 			return err
 		},
 			task, "PUT /nodes/pve/qemu/101/resize disk=scsi0 size=32G"},
-		"start":   {func(ctx context.Context, c *Client) error { _, err := c.Start(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/status/start"},
-		"stop":    {func(ctx context.Context, c *Client) error { _, err := c.Stop(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/status/stop"},
-		"destroy": {func(ctx context.Context, c *Client) error { _, err := c.Destroy(ctx, vm101); return err }, task, "DELETE /nodes/pve/qemu/101 purge=1 destroy-unreferenced-disks=1"},
-		"abort":   {func(ctx context.Context, c *Client) error { return c.AbortTask(ctx, upid) }, "null", "DELETE " + taskPath},
-		"task":    {func(ctx context.Context, c *Client) error { _, err := c.TaskStatus(ctx, upid); return err }, `{"status":"running"}`, "GET " + taskPath + "/status"},
+		"start":        {func(ctx context.Context, c *Client) error { _, err := c.Start(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/status/start"},
+		"stop":         {func(ctx context.Context, c *Client) error { _, err := c.Stop(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/status/stop"},
+		"destroy only": {func(ctx context.Context, c *Client) error { _, err := c.DestroyOnly(ctx, vm101); return err }, task, "DELETE /nodes/pve/qemu/101 purge=1"},
+		"destroy":      {func(ctx context.Context, c *Client) error { _, err := c.Destroy(ctx, vm101); return err }, task, "DELETE /nodes/pve/qemu/101 purge=1 destroy-unreferenced-disks=1"},
+		"abort":        {func(ctx context.Context, c *Client) error { return c.AbortTask(ctx, upid) }, "null", "DELETE " + taskPath},
+		"task":         {func(ctx context.Context, c *Client) error { _, err := c.TaskStatus(ctx, upid); return err }, `{"status":"running"}`, "GET " + taskPath + "/status"},
 		"tasks": {func(ctx context.Context, c *Client) error {
 			_, err := c.Tasks(ctx, "pve", TaskFilter{Type: "qmclone", VMID: 9000, Since: time.Unix(1795348778, 0), Limit: 7})
 			return err
@@ -258,6 +259,7 @@ func TestRefusals(t *testing.T) {
 		"Resize":          func(ctx context.Context, c *Client) error { _, err := c.Resize(ctx, vm101, "scsi0", 1); return err },
 		"Start":           func(ctx context.Context, c *Client) error { _, err := c.Start(ctx, vm101); return err },
 		"Stop":            func(ctx context.Context, c *Client) error { _, err := c.Stop(ctx, vm101); return err },
+		"DestroyOnly":     func(ctx context.Context, c *Client) error { _, err := c.DestroyOnly(ctx, vm101); return err },
 		"Destroy":         func(ctx context.Context, c *Client) error { _, err := c.Destroy(ctx, vm101); return err },
 		"VMStatus":        func(ctx context.Context, c *Client) error { _, err := c.VMStatus(ctx, vm101); return err },
 		"AgentPing":       func(ctx context.Context, c *Client) error { return c.AgentPing(ctx, vm101) },

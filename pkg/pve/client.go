@@ -61,14 +61,15 @@ func New(cfg Config) (*Client, error) {
 	if cfg.RequestTimeout <= 0 {
 		cfg.RequestTimeout = DefaultRequestTimeout
 	}
-	if cfg.PollDelay == nil {
+	learns := cfg.PollDelay == nil
+	if learns {
 		cfg.PollDelay = defaultPollDelay
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{do: newChain(cfg, base)}
-	c.tasks = newTaskWatch(c, cfg.PollDelay)
+	c.tasks = newTaskWatch(c, cfg.PollDelay, learns)
 	return c, nil
 }
 

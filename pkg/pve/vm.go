@@ -105,6 +105,12 @@ func (c *Client) Destroy(ctx context.Context, ref VMRef) (UPID, error) {
 		Param{"purge", "1"}, Param{"destroy-unreferenced-disks", "1"})
 }
 
+// DestroyOnly begins to remove a VM, its entries elsewhere and the disks in its config, and leaves other volumes that
+// are named after its VMID.
+func (c *Client) DestroyOnly(ctx context.Context, ref VMRef) (UPID, error) {
+	return c.begin(ctx, http.MethodDelete, ref.path(""), Param{"purge", "1"})
+}
+
 // VMStatus is a VM as it is now.
 type VMStatus struct {
 	// Status is "running" or "stopped"; a suspended VM is running.

@@ -20,6 +20,20 @@ func defaultPollDelay(poll int) time.Duration {
 	return min(200*time.Millisecond<<min(poll, 3), time.Second)
 }
 
+// workKey is the context key of WithWork.
+type workKey struct{}
+
+// WithWork names the work that tasks waited for with this context do, finer than their type. Tasks of one type and work
+// take about the same time, and the client first looks when the last one was done.
+func WithWork(ctx context.Context, work string) context.Context {
+	return context.WithValue(ctx, workKey{}, work)
+}
+
+func workOf(ctx context.Context) string {
+	work, _ := ctx.Value(workKey{}).(string)
+	return work
+}
+
 // Wait waits until a task has ended; only the context limits it. The observer,
 // if any, gets each status in the caller's goroutine, and may miss some when it
 // is slow.

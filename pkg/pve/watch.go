@@ -14,10 +14,12 @@ type news struct {
 	err    error
 }
 
-// waiter is one call of Wait.
+// waiter is one call of Wait. All but news is guarded by taskWatch.mu.
 type waiter struct {
 	upid  UPID
+	kind  string // of work, by which it is known how long it takes
 	since time.Time
+	next  time.Time // when it wants to be polled for
 	polls int
 	news  chan news // holds the latest only
 }
@@ -34,13 +36,15 @@ func (w *waiter) tell(n news) {
 type taskWatch struct {
 	client *Client
 	delay  func(poll int) time.Duration
+	learns bool // whether the first poll goes by how long such tasks took before
 
-	mu    sync.Mutex
-	nodes map[string]*nodeWatch
+	mu      sync.Mutex
+	nodes   map[string]*nodeWatch
+	typical map[string]time.Duration // by kind of work: how long the last one took
 }
 
-func newTaskWatch(c *Client, delay func(int) time.Duration) *taskWatch {
-	return &taskWatch{client: c, delay: delay, nodes: map[string]*nodeWatch{}}
+func newTaskWatch(c *Client, delay func(int) time.Duration, learns bool) *taskWatch {
+	return &taskWatch{client: c, delay: delay, learns: learns, nodes: map[string]*nodeWatch{}, typical: map[string]time.Duration{}}
 }
 
 // nodeWatch is the state of one node's watcher; taskWatch.mu guards it.
@@ -53,9 +57,10 @@ type nodeWatch struct {
 // join registers a waiter and starts the node's watcher with its first. The
 // watcher outlives the context of any one waiter and ends with the last.
 func (t *taskWatch) join(ctx context.Context, upid UPID) *waiter {
-	w := &waiter{upid: upid, since: time.Now(), news: make(chan news, 1)}
+	w := &waiter{upid: upid, kind: upid.Type + workOf(ctx), since: time.Now(), news: make(chan news, 1)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	w.next = w.since.Add(t.first(w.kind))
 	n := t.nodes[upid.Node]
 	if n == nil {
 		watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -82,51 +87,70 @@ func (t *taskWatch) leave(w *waiter) {
 	}
 }
 
-// watch polls a node until its last waiter has left. The pause is that of the
-// waiter with the fewest polls, so that a new one finds its task's end soon.
+// mostTypical bounds how late a first poll may be: the next task may be quicker than the last one.
+const mostTypical = 4 * time.Second
+
+// first is how long to wait before the first poll. A little less than last time, so that it follows tasks that become
+// quicker.
+func (t *taskWatch) first(kind string) time.Duration {
+	return max(t.delay(0), min(t.typical[kind]*19/20, mostTypical))
+}
+
+// learn notes how long a task took.
+func (t *taskWatch) learn(w *waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.learns {
+		t.typical[w.kind] = time.Since(w.since)
+	}
+}
+
+// watch polls a node until its last waiter has left.
 func (t *taskWatch) watch(ctx context.Context, node string, n *nodeWatch) {
-	next := time.Time{}
 	for {
-		if pause := time.Now().Add(t.pause(n)); next.IsZero() || pause.Before(next) {
-			next = pause
-		}
-		timer := time.NewTimer(time.Until(next))
+		timer := time.NewTimer(time.Until(t.soonest(n)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-n.joined:
 			timer.Stop()
-			continue
 		case <-timer.C:
+			t.poll(ctx, node, t.due(n))
 		}
-		next = time.Time{}
-		t.poll(ctx, node, t.due(n))
 	}
 }
 
-func (t *taskWatch) pause(n *nodeWatch) time.Duration {
+// soonest is when the first waiter wants to be polled for.
+func (t *taskWatch) soonest(n *nodeWatch) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fewest := -1
+	soonest := time.Now().Add(mostTypical)
 	for w := range n.waiters {
-		if fewest < 0 || w.polls < fewest {
-			fewest = w.polls
+		if w.next.Before(soonest) {
+			soonest = w.next
 		}
 	}
-	return t.delay(max(fewest, 0))
+	return soonest
 }
 
-// due returns the waiters to poll for and counts the poll.
+// due returns the waiters to poll for. One request answers for all of them, so that those whose time has not come get
+// the news too, and are asked for later in turn.
 func (t *taskWatch) due(n *nodeWatch) []*waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	due := make([]*waiter, 0, len(n.waiters))
+	now := time.Now()
+	all := make([]*waiter, 0, len(n.waiters))
 	for w := range n.waiters {
-		w.polls++
-		due = append(due, w)
+		if !w.next.After(now) {
+			w.polls++
+			w.next = now.Add(t.delay(w.polls))
+		} else if later := now.Add(t.delay(w.polls)); w.next.Before(later) {
+			w.next = later
+		}
+		all = append(all, w)
 	}
-	return due
+	return all
 }
 
 // poll asks once: for one waiter its task, for several the node's list. A task
@@ -145,6 +169,9 @@ func (t *taskWatch) poll(ctx context.Context, node string, due []*waiter) {
 			return
 		case errors.Is(taskErr, ErrNotFound) && time.Since(w.since) < registerTime:
 		default:
+			if taskErr == nil && !status.Running {
+				t.learn(w)
+			}
 			w.tell(news{status: status, err: taskErr})
 		}
 	}

@@ -1,0 +1,91 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"labctl/pkg/plan"
+	"labctl/pkg/pve"
+)
+
+// shelf is where one node keeps VM disks, and what lay there before anything was removed.
+type shelf struct {
+	storages []string
+	volumes  []pve.Volume
+}
+
+// shelves looks at the storages of every node of the plan. Destroying a VM with its unreferenced disks frees volumes by
+// name on all storages, whoever uses them (pve-api lab-findings §27), so what has such a name is known before.
+func (e *Executor) shelves(ctx context.Context, todo plan.Plan) (map[string]shelf, error) {
+	all := map[string]shelf{}
+	for _, sequence := range todo.Sequences {
+		if _, done := all[sequence.Node]; done {
+			continue
+		}
+		one, err := e.shelf(ctx, sequence.Node)
+		if err != nil {
+			return nil, err
+		}
+		all[sequence.Node] = one
+	}
+	return all, nil
+}
+
+func (e *Executor) shelf(ctx context.Context, node string) (shelf, error) {
+	storages, err := e.API.Storages(ctx, node)
+	if err != nil {
+		return shelf{}, fmt.Errorf("listing the storages of node %s: %w", node, err)
+	}
+	one := shelf{storages: holdingImages(storages)}
+	one.volumes, err = e.volumes(ctx, pve.VMRef{Node: node}, one.storages)
+	return one, err
+}
+
+// holdingImages names the storages that can hold VM disks.
+func holdingImages(storages []pve.Storage) []string {
+	var names []string
+	for _, storage := range storages {
+		if slices.Contains(storage.Content, "images") && storage.Enabled {
+			names = append(names, storage.Name)
+		}
+	}
+	return names
+}
+
+// volumes lists what the storages hold under the VMID, or everything that the token may see when it is 0.
+func (e *Executor) volumes(ctx context.Context, ref pve.VMRef, storages []string) ([]pve.Volume, error) {
+	var all []pve.Volume
+	for _, storage := range storages {
+		volumes, err := e.API.Volumes(ctx, ref.Node, storage, ref.ID)
+		if err != nil {
+			return nil, fmt.Errorf("listing the volumes on storage %s: %w", storage, err)
+		}
+		all = append(all, volumes...)
+	}
+	return all, nil
+}
+
+// strangers are volumes with the VMID's name that labctl did not make: neither in the VM's configuration nor named as a
+// lab's disks are.
+func (s shelf) strangers(ref pve.VMRef, config pve.VMConfig) []pve.Volume {
+	named := slices.DeleteFunc(slices.Clone(s.volumes), func(volume pve.Volume) bool { return volume.VMID != ref.ID })
+	known := config.Drives()
+	return slices.DeleteFunc(unmade(named), func(volume pve.Volume) bool {
+		return slices.ContainsFunc(known, func(drive pve.Drive) bool { return drive.Volume == volume.ID })
+	})
+}
+
+// labDisk matches the volumes of a lab's VM: the cloned disk, the data disk and the cloud-init drive, as every storage
+// plugin names them ("zfs:base-9000-disk-0/vm-101-disk-0", "local:101/vm-101-disk-1.raw").
+var labDisk = regexp.MustCompile(`[:/]vm-(\d+)-(?:disk-[01]|cloudinit)(?:\.[a-z0-9]+)?$`)
+
+// unmade keeps the volumes that are not named as a lab's disks are.
+func unmade(volumes []pve.Volume) []pve.Volume {
+	return slices.DeleteFunc(slices.Clone(volumes), func(volume pve.Volume) bool {
+		match := labDisk.FindStringSubmatch(volume.ID)
+		return match != nil && match[1] == strconv.Itoa(int(volume.VMID))
+	})
+}

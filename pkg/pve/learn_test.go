@@ -1,0 +1,37 @@
+package pve
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A task that takes as long as the last one of its kind is asked for once, and work of another kind is not mixed up with it.
+func TestWaitLearnsHowLongTasksTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := &fakeNode{}
+		fake := &server{answer: node.answer}
+		c := newTestClient(t, fake)
+		polls := func(work string, runs time.Duration) int {
+			t.Helper()
+			before := len(fake.requests())
+			_, upid := node.add(t, "qmdestroy", 0, runs, "OK")
+			if _, err := c.Wait(WithWork(t.Context(), work), upid, nil); err != nil {
+				t.Fatal(err)
+			}
+			return len(fake.requests()) - before
+		}
+		first, second := polls("", 2*time.Second), polls("", 2*time.Second)
+		if first < 3 || second != 1 {
+			t.Errorf("%d requests for the first and %d for the second of two equal tasks", first, second)
+		}
+		begun := time.Now()
+		if n := polls("empty", 100*time.Millisecond); n != 1 || time.Since(begun) > 300*time.Millisecond {
+			t.Errorf("a quick task of another kind: %d requests, noticed after %v", n, time.Since(begun))
+		}
+		begun = time.Now()
+		if polls("", 0); time.Since(begun) > mostTypical {
+			t.Errorf("a task that is suddenly quick was noticed after %v", time.Since(begun))
+		}
+	})
+}
