@@ -22,6 +22,7 @@ import (
 	"labctl/pkg/plan"
 	"labctl/pkg/pve"
 	"labctl/pkg/pvesim"
+	"labctl/pkg/remote"
 	"labctl/pkg/seed"
 )
 
@@ -74,7 +75,13 @@ func newBench(t *testing.T, major int, adjust func(*pvesim.Topology)) *bench {
 	if adjust != nil {
 		adjust(&topology)
 	}
-	cluster, err := pvesim.New(topology)
+	_, hostKey, err := remote.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := pvesim.New(topology, pvesim.WithGuests(pvesim.NoGuests{
+		AgentAfter: topology.Timings.Boot, Files: map[string][]byte{"/etc/ssh/ssh_host_ed25519_key.pub": []byte(hostKey + "\n")},
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,9 +138,14 @@ func (b *bench) planUp() plan.Plan {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	scope := inventory.Scope{First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
+	ids, err := seen.FreeVMIDs(b.t.Context(), b.client, scope, plan.Missing(b.lab, seen))
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	var free []int
-	for i := range plan.Missing(b.lab, seen) {
-		free = append(free, b.lab.VMIDs.First+i)
+	for _, id := range ids {
+		free = append(free, int(id))
 	}
 	state := b.journal.State()
 	todo, err := plan.Up(plan.Wanted{
@@ -256,7 +268,11 @@ func TestTakenVMIDIsNeverAdopted(t *testing.T) {
 		b := newBench(t, major, func(topology *pvesim.Topology) {
 			topology.VMs = append(topology.VMs, pvesim.VMSpec{VMID: 9100, Name: "stranger", Config: map[string]string{"memory": "512"}})
 		})
-		if err := b.executor().Up(t.Context(), b.planUp()); err != nil { // the plan does not see VM 9100
+		todo := b.planUp()
+		for i := range todo.Sequences { // somebody takes VMID 9100 after the plan was made
+			todo.Sequences[i].VMID = 9100 + i
+		}
+		if err := b.executor().Up(t.Context(), todo); err != nil {
 			t.Fatal(err)
 		}
 		stranger, ok := b.cluster.VM(9100)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"strings"
 
@@ -14,16 +15,35 @@ import (
 // hostKeyFile is the one key file that every sshd of the last decade makes.
 const hostKeyFile = "/etc/ssh/ssh_host_ed25519_key.pub"
 
+// agentAnswers asks the agent for what is needed of it anyway: an answer is a sign of life, whatever it says.
 func (v *visit) agentAnswers(ctx context.Context) error {
-	return ofPVE(v.Agent.AgentPing(ctx, v.vm.Ref))
+	key, err := v.Agent.AgentReadFile(ctx, v.vm.Ref, hostKeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return ofPVE(err)
+	}
+	v.firstKey = key
+	return nil
 }
 
 // pinHostKey learns the guest's host key on a way that needs no trust in the network.
 func (v *visit) pinHostKey(ctx context.Context) error {
+	if key := v.firstKey; key != nil {
+		v.firstKey = nil
+		if v.pin(key) == nil {
+			return nil
+		}
+	}
 	key, err := v.Agent.AgentReadFile(ctx, v.vm.Ref, hostKeyFile)
 	if err != nil {
 		return ofPVE(err)
 	}
+	return v.pin(key)
+}
+
+func (v *visit) pin(key []byte) error {
 	if _, err := remote.ParsePinnedKeys(key); err != nil {
 		return fmt.Errorf("%s in the guest: %w", hostKeyFile, err)
 	}

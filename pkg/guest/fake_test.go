@@ -82,19 +82,6 @@ func (g *fakeGuest) count(call string) int {
 	return n
 }
 
-// AgentPing takes 3 s to fail, as PVE does.
-func (g *fakeGuest) AgentPing(ctx context.Context, _ pve.VMRef) error {
-	if g.at("ping", g.agent) {
-		return nil
-	}
-	select {
-	case <-time.After(3 * time.Second):
-		return g.agentErr
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 func (g *fakeGuest) AgentInterfaces(context.Context, pve.VMRef) ([]pve.Interface, error) {
 	if !g.at("interfaces", g.lease) {
 		return g.interfaces[:2], nil
@@ -102,7 +89,16 @@ func (g *fakeGuest) AgentInterfaces(context.Context, pve.VMRef) ([]pve.Interface
 	return g.interfaces, nil
 }
 
-func (g *fakeGuest) AgentReadFile(_ context.Context, _ pve.VMRef, path string) ([]byte, error) {
+// AgentReadFile takes 3 s to fail while no agent answers, as PVE does.
+func (g *fakeGuest) AgentReadFile(ctx context.Context, _ pve.VMRef, path string) ([]byte, error) {
+	if !g.at("agent", g.agent) {
+		select {
+		case <-time.After(3 * time.Second):
+			return nil, g.agentErr
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	switch {
 	case path != "/etc/ssh/ssh_host_ed25519_key.pub":
 		g.tb.Errorf("the agent is asked for %s", path)

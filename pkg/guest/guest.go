@@ -42,7 +42,6 @@ type Ready struct {
 
 // Agent asks a guest's agent; *pve.Client is one.
 type Agent interface {
-	AgentPing(ctx context.Context, vm pve.VMRef) error
 	AgentInterfaces(ctx context.Context, vm pve.VMRef) ([]pve.Interface, error)
 	AgentReadFile(ctx context.Context, vm pve.VMRef, path string) ([]byte, error)
 }
@@ -85,10 +84,11 @@ func (w *Waiter) Await(ctx context.Context, vm VM) (Ready, error) {
 type visit struct {
 	*Waiter
 
-	vm    VM
-	ready Ready
-	note  string    // of the current probe
-	asked time.Time // when PVE was last asked while the network was waited for
+	vm       VM
+	ready    Ready
+	firstKey []byte    // the host key file as the agent's first answer had it
+	note     string    // of the current probe
+	asked    time.Time // when PVE was last asked while the network was waited for
 }
 
 func (v *visit) close() error {
@@ -105,31 +105,31 @@ const instant = time.Second
 func (v *visit) probes(limits Limits) []probe {
 	probes := []probe{
 		{
-			"guest agent", limits.Agent, v.agentAnswers,
+			"guest agent", limits.Agent, otherPause, v.agentAnswers,
 			"is qemu-guest-agent installed in the template? the VM's console on PVE shows how far it booted",
 		},
 		{
-			"host key", limits.HostKey, v.pinHostKey,
+			"host key", limits.HostKey, otherPause, v.pinHostKey,
 			"is sshd installed in the template, and does it have an ed25519 host key after the first boot?",
 		},
 		{
-			"address", limits.Address, v.findAddress,
+			"address", limits.Address, otherPause, v.findAddress,
 			"is there a DHCP server on the bridge? network.address in the lab file gives static addresses",
 		},
 		{
-			"SSH login", limits.SSH, v.logIn,
+			"SSH login", limits.SSH, otherPause, v.logIn,
 			"is the address free and reachable from here, and did cloud-init create the user with our key?",
 		},
 		{
-			"preparation", limits.Prepare, v.prepare,
+			"preparation", limits.Prepare, otherPause, v.prepare,
 			"/var/log/cloud-init-output.log in the guest tells what happened before",
 		},
 		{
-			"facts", instant, v.checkFacts,
+			"facts", instant, otherPause, v.checkFacts,
 			"is the template a Linux with GNU userland?",
 		},
 		{
-			"data disk", instant, v.checkDisk,
+			"data disk", instant, otherPause, v.checkDisk,
 			"compare the VM's hardware on PVE with the lab file; PVE applies some options only at a cold start",
 		},
 	}
@@ -137,7 +137,7 @@ func (v *visit) probes(limits Limits) []probe {
 		return probes
 	}
 	return append([]probe{{
-		"network", limits.Boot, v.reach,
+		"network", limits.Boot, networkPause, v.reach,
 		"does the VM boot (look at its console on PVE), is the address in the bridge's network, and is it routed to here?",
 	}}, probes...)
 }

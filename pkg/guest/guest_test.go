@@ -119,13 +119,13 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// TestAgentIsNotPestered: a ping to a dead agent keeps PVE busy for 3 s.
+// TestAgentIsNotPestered: a question to a dead agent keeps PVE busy for 3 s.
 func TestAgentIsNotPestered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newFakeGuest(t)
 		g.agent = time.Hour
 		_, _ = g.waiter().Await(t.Context(), wanted())
-		if pings := g.count("ping"); pings < 35 || pings > 50 {
+		if pings := g.count("agent"); pings < 35 || pings > 50 {
 			t.Errorf("%d pings in five minutes", pings)
 		}
 	})
@@ -223,7 +223,7 @@ func TestNetworkIsAskedBeforePVE(t *testing.T) {
 		pings   int // at most
 		failure string
 	}{
-		"boots in 20 s":       {20 * time.Second, nil, 1, ""},
+		"boots in 20 s":       {20 * time.Second, nil, 2, ""},
 		"nothing ever there":  {time.Hour, pve.ErrAgentNotAnswering, 11, "network"},
 		"VM died in its boot": {time.Hour, pve.ErrVMNotRunning, 1, "network"},
 	}
@@ -249,7 +249,7 @@ func TestNetworkIsAskedBeforePVE(t *testing.T) {
 				case test.failure != "" && (failure == nil || failure.Probe != test.failure):
 					t.Errorf("error %v, want that of probe %s", err, test.failure)
 				}
-				if pings := g.count("ping"); pings > test.pings {
+				if pings := g.count("agent"); pings > test.pings {
 					t.Errorf("PVE was asked %d times, want at most %d", pings, test.pings)
 				}
 			})

@@ -77,7 +77,8 @@ func (e *NotReadyError) Unwrap() error { return e.Last }
 // probe is a condition that a guest meets sooner or later.
 type probe struct {
 	name  string
-	limit time.Duration
+	limit time.Duration               // for all tries
+	pause time.Duration               // the longest between two tries
 	check func(context.Context) error // nil when it holds; a final error when it never will
 	hint  string
 }
@@ -85,10 +86,16 @@ type probe struct {
 // final marks an error as one that waiting does not cure.
 func final(err error) error { return backoff.Permanent(err) }
 
+// The longest pauses between two tries of a probe: the network may be asked often, PVE and the guest may not.
+const (
+	networkPause = time.Second
+	otherPause   = 5 * time.Second
+)
+
 // pace is how often a probe is tried: quickly at first, for guests that boot in a second.
-func pace() *backoff.ExponentialBackOff {
+func (p probe) pace() *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(250*time.Millisecond), backoff.WithMaxInterval(5*time.Second),
+		backoff.WithInitialInterval(250*time.Millisecond), backoff.WithMaxInterval(p.pause),
 		backoff.WithRandomizationFactor(0), backoff.WithMaxElapsedTime(0))
 }
 
@@ -111,7 +118,7 @@ func (v *visit) await(ctx context.Context, p probe, number, of int) error {
 			last = err
 		}
 		return err
-	}, backoff.WithContext(pace(), limited), func(err error, _ time.Duration) { tell(Retried, err) })
+	}, backoff.WithContext(p.pace(), limited), func(err error, _ time.Duration) { tell(Retried, err) })
 	if err == nil {
 		tell(Held, nil)
 		return nil

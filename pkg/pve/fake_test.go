@@ -134,7 +134,10 @@ func newTestClient(t testing.TB, rt http.RoundTripper) *Client {
 
 func newLoggedClient(t testing.TB, rt http.RoundTripper, logger *slog.Logger) *Client {
 	t.Helper()
-	c, err := New(Config{URL: "https://pve.test:8006", TokenID: "lp@pve!run", TokenSecret: testSecret, Transport: rt, Logger: logger})
+	c, err := New(Config{
+		URL: "https://pve.test:8006", TokenID: "lp@pve!run", TokenSecret: testSecret, Transport: rt, Logger: logger,
+		PollDelay: defaultPollDelay, // and nothing learnt, so that times are exact
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

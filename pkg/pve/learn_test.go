@@ -11,7 +11,10 @@ func TestWaitLearnsHowLongTasksTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := &fakeNode{}
 		fake := &server{answer: node.answer}
-		c := newTestClient(t, fake)
+		c, err := New(Config{URL: "https://pve.test:8006", TokenID: "lp@pve!run", TokenSecret: testSecret, Transport: fake})
+		if err != nil {
+			t.Fatal(err)
+		}
 		polls := func(work string, runs time.Duration) int {
 			t.Helper()
 			before := len(fake.requests())
@@ -21,7 +24,8 @@ func TestWaitLearnsHowLongTasksTake(t *testing.T) {
 			}
 			return len(fake.requests()) - before
 		}
-		first, second := polls("", 2*time.Second), polls("", 2*time.Second)
+		polls("long", 3*time.Second)
+		first, second := polls("short", 3*time.Second), polls("long", 3*time.Second)
 		if first < 3 || second != 1 {
 			t.Errorf("%d requests for the first and %d for the second of two equal tasks", first, second)
 		}
@@ -30,7 +34,7 @@ func TestWaitLearnsHowLongTasksTake(t *testing.T) {
 			t.Errorf("a quick task of another kind: %d requests, noticed after %v", n, time.Since(begun))
 		}
 		begun = time.Now()
-		if polls("", 0); time.Since(begun) > mostTypical {
+		if polls("long", 0); time.Since(begun) > mostTypical {
 			t.Errorf("a task that is suddenly quick was noticed after %v", time.Since(begun))
 		}
 	})

@@ -15,8 +15,11 @@ const (
 )
 
 // defaultPollDelay looks often at first, as most tasks end within a second or
-// two: after 0.2, 0.4, 0.8 s and then every 1 s.
+// two: after 0.2, 0.4, 0.8 s, then every 1 s, and after some seconds every 1.5 s.
 func defaultPollDelay(poll int) time.Duration {
+	if poll >= 6 {
+		return 1500 * time.Millisecond
+	}
 	return min(200*time.Millisecond<<min(poll, 3), time.Second)
 }
 
