@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,4 +76,34 @@ func awaitFile(ts *testscript.TestScript, negated bool, args []string) {
 		<-ticker.C
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// rememberSecret is the script command "rememberSecret": it keeps the sandbox's token secret in $SECRET.
+func rememberSecret(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv("SECRET", scriptSandbox(ts).TokenSecret)
+}
+
+// noSecret is the script command "nosecret": no file of the script holds $SECRET but those that exist to hold it.
+func noSecret(ts *testscript.TestScript, _ bool, _ []string) {
+	secret := ts.Getenv("SECRET")
+	if len(secret) < 20 {
+		ts.Fatalf("there is no secret to look for")
+	}
+	files := 0
+	err := filepath.WalkDir(ts.Getenv("WORK"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || entry.Name() == "sandbox.json" || entry.Name() == "good.yaml" || entry.Name() == "moved.yaml" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		if strings.Contains(string(data), secret) {
+			return fmt.Errorf("%s holds the token's secret", path)
+		}
+		return nil
+	})
+	ts.Check(err)
+	ts.Logf("%d files looked through", files)
 }
