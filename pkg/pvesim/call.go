@@ -1,0 +1,77 @@
+package pvesim
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// call is one API request on its way through a handler. The cluster is locked while a handler runs.
+type call struct {
+	*Cluster
+	ctx    context.Context
+	who    identity
+	params params
+	upload *upload
+	method *method // nil for the directory of the API, which the schema does not have
+}
+
+// upload is the file part of a multipart request.
+type upload struct {
+	name string
+	size int64
+	sums map[string]string // by algorithm
+}
+
+// params are the parameters of a request: those of the path, the query and the body in one.
+type params map[string][]string
+
+func (p params) has(name string) bool { return len(p[name]) > 0 }
+
+// text returns a parameter's value; repeated ones are joined by NUL, as Proxmox does.
+func (p params) text(name string) string { return strings.Join(p[name], "\x00") }
+
+func (p params) flag(name string) bool { return p.text(name) == "1" }
+
+func (p params) number(name string, otherwise int) int {
+	n, err := strconv.Atoi(p.text(name))
+	if err != nil {
+		return otherwise
+	}
+	return n
+}
+
+// list splits a parameter that takes several values.
+func (p params) list(name string) []string { return splitList(p.text(name)) }
+
+// splitList splits as Proxmox does: at commas, semicolons, blanks and NULs.
+func splitList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool {
+		return r == ',' || r == ';' || r == ' ' || r == '\t' || r == '\n' || r == '\r' || r == 0
+	})
+}
+
+// vmid is the VM of the path.
+func (k *call) vmid() int { return k.params.number("vmid", 0) }
+
+// node is the node of the path.
+func (k *call) node() string { return k.params.text("node") }
+
+// fork starts a task of the caller and returns its UPID.
+func (k *call) fork(kind, id string, steps ...step) (any, error) {
+	return k.Cluster.fork(k.node(), kind, id, k.who, steps...).upid, nil
+}
+
+// perform runs the steps of a synchronous call. When they take longer than pveproxy waits the answer is 596, and they
+// go on.
+func (k *call) perform(steps ...step) error {
+	w := k.begin(nil, steps...)
+	inTime, err := k.await(k.ctx, k.timings.ProxyTimeout, func() bool { return w.ended })
+	if err != nil {
+		return err
+	}
+	if !inTime {
+		return &apiError{status: 596, message: "Connection timed out", bare: true}
+	}
+	return w.err
+}
