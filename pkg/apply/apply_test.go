@@ -242,6 +242,9 @@ func TestLifeOfALab(t *testing.T) {
 		if open := b.journal.State().Open; len(open) != 0 {
 			t.Errorf("open intents: %+v", open)
 		}
+		if err := pvesim.CheckRequests(b.cluster.Requests()); err != nil {
+			t.Errorf("not valid against the real schemas: %v", err)
+		}
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"labctl/pkg/pvesim"
 	"labctl/pkg/sandbox"
 )
 
@@ -37,6 +38,7 @@ type serveFlags struct {
 	listen     string
 	major      int
 	realistic  bool
+	faults     string
 	background bool
 }
 
@@ -44,6 +46,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback `address` of the API; port 0 takes a free one")
 	cmd.Flags().IntVar(&f.major, "pve", 9, "emulated major `version`: 8 or 9")
 	cmd.Flags().BoolVar(&f.realistic, "realistic", false, "tasks take as long as on a small server, instead of tenths of a second")
+	cmd.Flags().StringVar(&f.faults, "faults", "", "`file` with a plan of what goes wrong, see docs/sandbox.md")
 	cmd.Flags().BoolVar(&f.background, "background", false, "")
 	cobra.CheckErr(cmd.Flags().MarkHidden("background"))
 }
@@ -53,7 +56,26 @@ func (f *serveFlags) args() []string {
 	if f.realistic {
 		args = append(args, "--realistic")
 	}
+	if f.faults != "" {
+		args = append(args, "--faults", f.faults)
+	}
 	return args
+}
+
+// plan reads the plan of faults; without one nothing goes wrong.
+func (f *serveFlags) plan() (pvesim.Faults, error) {
+	if f.faults == "" {
+		return pvesim.Faults{}, nil
+	}
+	data, err := os.ReadFile(f.faults)
+	if err != nil {
+		return pvesim.Faults{}, usagef("reading the plan of faults: %w", err)
+	}
+	plan, err := pvesim.ParseFaults(f.faults, data)
+	if err != nil {
+		return pvesim.Faults{}, &usageError{err}
+	}
+	return plan, nil
 }
 
 func (f *serveFlags) check() error {
@@ -88,9 +110,14 @@ func (a *app) serveSandbox(ctx context.Context, flags serveFlags) error {
 		}
 		return a.showSandbox(info)
 	}
+	plan, err := flags.plan()
+	if err != nil {
+		return err
+	}
 	isReady := false
-	err := sandbox.Serve(ctx, sandbox.Options{
+	err = sandbox.Serve(ctx, sandbox.Options{
 		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Realistic: flags.realistic, Logger: a.log,
+		Adjust: []pvesim.Option{pvesim.WithFaults(plan), pvesim.WithLogger(a.log)},
 	}, func(info sandbox.Info) error {
 		isReady = true
 		return ready(info)

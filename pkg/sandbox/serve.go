@@ -48,6 +48,9 @@ const hostDirectory = "/tank/labctl"
 // every guest has ended.
 func Serve(ctx context.Context, options Options, ready func(Info) error) error {
 	lock, err := tryLock(options.Dir)
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("a sandbox is already running for %s: `labctl sandbox status` shows it", options.Dir)
 	}
@@ -115,9 +118,13 @@ func serve(ctx context.Context, options Options, machines *guesthost.Machines, r
 	if err := errors.Join(info.write(options.Dir), ready(info)); err != nil {
 		return err
 	}
-	return runAll(ctx,
+	err = runAll(ctx,
 		func(ctx context.Context) error { return cluster.Serve(ctx, api, certificate) },
 		func(ctx context.Context) error { return machines.Gateway(ctx, gateway) })
+	if wrong := pvesim.CheckRequests(cluster.Requests()); wrong != nil {
+		options.Logger.Error("requests were not valid against the API schemas of PVE 8 and 9", "error", wrong)
+	}
+	return err
 }
 
 // runAll runs the servers until ctx ends or one of them fails.
