@@ -107,3 +107,15 @@ func noSecret(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	ts.Logf("%d files looked through", files)
 }
+
+// documented is the script command "documented PAGE FILE": it writes the YAML example of a page of the repository to a file.
+func documented(ts *testscript.TestScript, _ bool, args []string) {
+	page, err := os.ReadFile(filepath.Join(ts.Getenv("REPOSITORY"), args[0]))
+	ts.Check(err)
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	if !found {
+		ts.Fatalf("%s has no YAML example", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(example), 0o600))
+}

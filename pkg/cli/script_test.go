@@ -42,6 +42,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("SHARED", shared)
+			repository, err := filepath.Abs(filepath.Join("..", ".."))
+			if err != nil {
+				return err
+			}
+			env.Setenv("REPOSITORY", repository)
 			env.Setenv("GUESTS", filepath.Join(env.WorkDir, "state", "labctl", "sandbox-host", "guests"))
 			env.Defer(func() { stopSandbox(env.WorkDir) })
 			return nil
@@ -59,7 +64,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "serverconfig": serverConfig, "stopvm": stopVM, "awaitfile": awaitFile,
-			"rememberSecret": rememberSecret, "nosecret": noSecret,
+			"rememberSecret": rememberSecret, "nosecret": noSecret, "documented": documented,
 		},
 	})
 }
