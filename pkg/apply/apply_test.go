@@ -138,6 +138,9 @@ func (b *bench) planUp() plan.Plan {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	if err := inventory.CheckStorages(b.t.Context(), b.client, b.lab.Node, b.lab.Storages()); err != nil {
+		b.t.Fatal(err)
+	}
 	scope := inventory.Scope{First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
 	ids, err := seen.FreeVMIDs(b.t.Context(), b.client, scope, plan.Missing(b.lab, seen))
 	if err != nil {

@@ -22,9 +22,12 @@ type app struct {
 	flags  flags
 	config *viper.Viper
 	begun  time.Time
-	talk   *ui.Progress
-	log    *slog.Logger
-	cancel context.CancelFunc
+	lab    string // as named on the command line
+	// tearsDown says that the invocation removes the lab at its end, whatever happens.
+	tearsDown bool
+	talk      *ui.Progress
+	log       *slog.Logger
+	cancel    context.CancelFunc
 }
 
 // flags are the global flags.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,13 +25,17 @@ import (
 // benchOptions are the flags of `bench`.
 type benchOptions struct {
 	suite, only string
-	blocks      int
+	blocks      *int // nil: as the lab says
 	seed        uint64
 }
 
 func (o *benchOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.suite, "suite", "", "`name` of the suite; the lab's own is the only one")
-	cmd.Flags().IntVar(&o.blocks, "blocks", 0, "how often every workload runs on every target (default: as the lab says)")
+	cmd.Flags().Func("blocks", "how `often` every workload runs on every target (default: as the lab says)", func(text string) error {
+		blocks, err := strconv.Atoi(text)
+		o.blocks = &blocks
+		return err
+	})
 	cmd.Flags().Uint64Var(&o.seed, "seed", 0, "seed of a random order (default: a new one)")
 	cmd.Flags().StringVar(&o.only, "only", "", "run only `TARGET/WORKLOAD`; either side may be empty or *")
 }
@@ -41,7 +47,7 @@ func newBench(a *app) *cobra.Command {
 		Short: "Run the lab's suite on its VMs and on the host, and record the results",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadLab(args)
+			file, err := a.loadLab(args)
 			if err != nil {
 				return err
 			}
@@ -57,11 +63,11 @@ func (o *benchOptions) apply(lab *labspec.Lab) (suite.Filter, error) {
 	if o.suite != "" && o.suite != lab.Suite.Name {
 		return suite.Filter{}, usagef("--suite %s: lab %s has the suite %s", o.suite, lab.Name, lab.Suite.Name)
 	}
-	if o.blocks < 0 {
-		return suite.Filter{}, usagef("--blocks %d: at least 1", o.blocks)
+	if o.blocks != nil && *o.blocks < 1 {
+		return suite.Filter{}, usagef("--blocks %d: at least 1", *o.blocks)
 	}
-	if o.blocks > 0 {
-		lab.Suite.Blocks = o.blocks
+	if o.blocks != nil {
+		lab.Suite.Blocks = *o.blocks
 	}
 	if o.seed == 0 {
 		o.seed = uint64(rand.Uint32()) // short enough to be typed again
@@ -69,9 +75,18 @@ func (o *benchOptions) apply(lab *labspec.Lab) (suite.Filter, error) {
 	target, workload, _ := strings.Cut(o.only, "/")
 	filter := suite.Filter{Target: strings.Trim(target, "*"), Workload: strings.Trim(workload, "*")}
 	if len(suite.Schedule(lab.Suite, lab.Targets(), o.seed, filter)) == 0 {
-		return filter, usagef("--only %s selects nothing: targets are %s", o.only, strings.Join(lab.Targets(), ", "))
+		return filter, usagef("--only %s selects nothing: targets are %s; workloads are %s", o.only,
+			strings.Join(lab.Targets(), ", "), strings.Join(workloadNames(lab), ", "))
 	}
 	return filter, nil
+}
+
+func workloadNames(lab *labspec.Lab) []string {
+	var names []string
+	for _, workload := range lab.Suite.Workloads {
+		names = append(names, workload.Name)
+	}
+	return names
 }
 
 // bench runs the suite and prints the report.
@@ -95,6 +110,9 @@ func (a *app) bench(ctx context.Context, file labFile, options benchOptions) err
 	if id != "" {
 		err = errors.Join(err, a.showRun(id))
 	}
+	if isInterrupt(ctx) && !a.tearsDown {
+		a.progress().Line("%s", a.spellOut(fmt.Sprintf("interrupted: lab %s is still up; remove it with `labctl down`", run.lab.Name)))
+	}
 	return errors.Join(err, run.close())
 }
 
@@ -108,7 +126,7 @@ func (a *app) notUp(lab string) error {
 			hint = " (it is up in the sandbox: add --sandbox)"
 		}
 	}
-	return fmt.Errorf("lab %s is not up%s: run `labctl up %s` first", lab, hint, lab)
+	return fmt.Errorf("lab %s is not up%s: run `labctl up` first", lab, hint)
 }
 
 // measure connects to all targets and runs the schedule; the ID is that of the recorded run.
@@ -119,7 +137,7 @@ func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite
 	if err != nil {
 		return "", err
 	}
-	record, err := r.describe(ctx, machines, options.seed)
+	record, err := r.describe(ctx, machines, schedule, options.seed)
 	if err != nil {
 		return "", err
 	}
@@ -133,7 +151,7 @@ func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite
 	}
 	runner := &suite.Runner{
 		RunID: writer.ID(), Targets: machines.targets(), Rest: r.lab.Suite.Rest, Files: r.lab.Suite.Files,
-		Recorder: writer, Observer: &trialObserver{talk: r.app.progress(), rest: r.lab.Suite.Rest},
+		Recorder: writer, Observer: &trialObserver{talk: r.app.progress()},
 	}
 	spent, runErr := runner.Run(ctx, schedule)
 	r.removeTestFiles(ctx, runner)
@@ -153,8 +171,11 @@ func (r *labRun) finish(writer *results.Writer, spent suite.Spent, runErr error)
 	default:
 		status, reason = results.StatusFailed, runErr.Error()
 	}
-	overhead := &results.Overhead{
-		Wall: results.Duration(time.Since(r.app.begun)), Fio: results.Duration(spent.Fio), Rest: results.Duration(spent.Rest),
+	var overhead *results.Overhead
+	if status == results.StatusComplete { // otherwise a trial that was cut off would count as overhead
+		overhead = &results.Overhead{
+			Wall: results.Duration(time.Since(r.app.begun)), Fio: results.Duration(spent.Fio), Rest: results.Duration(spent.Rest),
+		}
 	}
 	return errors.Join(runErr, writer.Finish(status, reason, overhead), writer.Close())
 }
@@ -179,7 +200,7 @@ func (r *labRun) removeTestFiles(ctx context.Context, runner *suite.Runner) {
 }
 
 // describe says what is measured, where and by what.
-func (r *labRun) describe(ctx context.Context, machines machines, seed uint64) (results.Run, error) {
+func (r *labRun) describe(ctx context.Context, machines machines, schedule []suite.Planned, seed uint64) (results.Run, error) {
 	server, err := r.server.client.Version(ctx)
 	if err != nil {
 		return results.Run{}, fmt.Errorf("asking for the server's version: %w", err)
@@ -199,7 +220,9 @@ func (r *labRun) describe(ctx context.Context, machines machines, seed uint64) (
 		run.Targets = append(run.Targets, machine.describe())
 	}
 	for _, workload := range r.lab.Suite.Workloads {
-		run.Workloads = append(run.Workloads, results.Workload{Name: workload.Name, CommandLine: workload.Job.CommandLine()})
+		if slices.ContainsFunc(schedule, func(p suite.Planned) bool { return p.Workload.Name == workload.Name }) {
+			run.Workloads = append(run.Workloads, results.Workload{Name: workload.Name, CommandLine: workload.Job.CommandLine()})
+		}
 	}
 	return run, nil
 }

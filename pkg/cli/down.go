@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,36 +25,51 @@ func newDown(a *app) *cobra.Command {
 		Short: "Remove everything of a lab and prove that nothing is left",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadLab(args)
+			file, err := a.loadLab(args)
 			if err != nil {
 				return err
 			}
-			return a.down(cmd.Context(), file)
+			return a.down(cmd.Context(), file, false)
 		},
 	}
 }
 
-// down removes everything of a lab. A lab that does not exist is fine.
-func (a *app) down(ctx context.Context, file labFile) error {
-	if a.flags.sandbox != "" {
-		gone, err := a.sandboxGone(file.lab.Name)
-		if gone || err != nil {
-			return err
-		}
+// removed is what `down` prints as JSON.
+type removed struct {
+	Lab string `json:"lab"`
+	VMs int    `json:"removed_vms"`
+}
+
+// down removes everything of a lab. A lab that does not exist is fine. Quiet keeps standard output for others.
+func (a *app) down(ctx context.Context, file labFile, quiet bool) error {
+	gone, err := a.sandboxGone(file.lab.Name)
+	n := 0
+	if err == nil && !gone {
+		n, err = a.removeLab(ctx, file)
 	}
-	run, err := a.openLab(ctx, file)
-	if err != nil {
+	if err != nil || quiet || !a.json() {
 		return err
 	}
-	err = run.removeAll(ctx)
+	return a.print(func(w io.Writer) error { return writeJSON(w, removed{Lab: file.lab.Name, VMs: n}) })
+}
+
+func (a *app) removeLab(ctx context.Context, file labFile) (int, error) {
+	run, err := a.openLab(ctx, file)
+	if err != nil {
+		return 0, err
+	}
+	n, err := run.removeAll(ctx)
 	if err == nil {
 		err = a.stopIfUnused(ctx, run)
 	}
-	return errors.Join(err, run.close())
+	return n, errors.Join(err, run.close())
 }
 
 // sandboxGone ends the state of a lab whose sandbox does not run any more: its VMs went with it.
 func (a *app) sandboxGone(lab string) (bool, error) {
+	if a.flags.sandbox == "" {
+		return false, nil
+	}
 	_, err := sandbox.Find(a.sandboxDir())
 	if !errors.Is(err, sandbox.ErrNotRunning) {
 		return false, err
@@ -70,30 +86,46 @@ func (a *app) sandboxGone(lab string) (bool, error) {
 	return true, removeAll(a.labDir(lab))
 }
 
-// removeAll removes every VM of the lab, with proof, and forgets the lab run.
-func (r *labRun) removeAll(ctx context.Context) error {
+// removeAll removes every VM of the lab, with proof, and forgets the lab run. It returns how many VMs there were.
+func (r *labRun) removeAll(ctx context.Context) (int, error) {
 	begun := time.Now()
 	observed, err := r.observe(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	todo := plan.Down(r.lab.Name, observed)
 	for _, ref := range observed.Foreign {
 		r.app.progress().Line("VMID %d is somebody else's now: left alone", ref.ID)
 	}
+	r.nameGone(&todo)
 	err = errors.Join(r.executor().Down(ctx, todo), unreadable(observed))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := r.forget(); err != nil {
-		return err
+		return 0, err
 	}
-	if len(todo.Sequences) == 0 {
+	n, took := len(observed.VMs), ui.Short(time.Since(begun))
+	switch {
+	case len(todo.Sequences) == 0:
 		r.app.progress().Line("lab %s is not up: nothing to remove", r.lab.Name)
-		return nil
+	case n == 0:
+		r.app.progress().Line("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", r.lab.Name, took)
+	default:
+		r.app.progress().Line("lab %s is down: %s removed in %s, and no volume of theirs is left", r.lab.Name, ui.Count(n, "VM"), took)
 	}
-	r.app.progress().Line("lab %s is down: %d VMs removed in %s, and no volume of theirs is left", r.lab.Name, len(todo.Sequences), ui.Short(time.Since(begun)))
-	return nil
+	return n, nil
+}
+
+// nameGone gives the VMs that exist no more the names that the journal knows.
+func (r *labRun) nameGone(todo *plan.Plan) {
+	for _, known := range r.journal.State().VMs {
+		for i := range todo.Sequences {
+			if sequence := &todo.Sequences[i]; sequence.VM == "" && sequence.VMID == known.VMID {
+				sequence.VM = known.Name
+			}
+		}
+	}
 }
 
 // unreadable turns VMIDs that exist but cannot be read into errors with an operator's commands: a clone whose worker was

@@ -30,12 +30,16 @@ func (f labFile) sha256() string {
 }
 
 // loadLab reads the lab that the argument names: a file, or a built-in lab.
-func loadLab(args []string) (labFile, error) {
+func (a *app) loadLab(args []string) (labFile, error) {
 	name := defaultLab
 	if len(args) > 0 {
 		name = args[0]
+		a.lab = name
 	}
 	text, err := readLab(name)
+	if err != nil && len(args) == 0 {
+		err = usagef("no lab was named, and %w", err)
+	}
 	if err != nil {
 		return labFile{}, err
 	}

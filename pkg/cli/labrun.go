@@ -126,7 +126,7 @@ func (r *labRun) key() (ssh.Signer, string, error) {
 // forget ends the lab run: its state is removed but for the journal, which is kept among the past ones.
 func (r *labRun) forget() error {
 	state := r.journal.State()
-	if state.Run == nil {
+	if !state.Active() {
 		return removeAll(r.dir)
 	}
 	if err := r.journal.End(); err != nil {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +29,8 @@ const (
 const exitCodesHelp = `Exit codes:
   0    done
   1    failed
-  2    regression found
-  3    no valid data to judge
+  2    regression found (not used yet)
+  3    no valid data to judge (not used yet)
   4    bad lab spec or usage
   5    something of ours is, or may be, still on PVE
   130  interrupted`
@@ -57,7 +59,7 @@ func run(ctx context.Context, streams ui.IO, args []string) int {
 		err = &usageError{err} // no command has begun: the command line or the configuration is wrong
 	}
 	if err != nil {
-		printError(streams, err)
+		app.printError(ctx, err)
 	}
 	return exitCode(ctx, err)
 }
@@ -72,7 +74,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitDone
 	case errors.As(err, &left):
 		return exitLeftover
-	case errors.Is(context.Cause(ctx), context.Canceled):
+	case isInterrupt(ctx):
 		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &spec):
 		return exitUsage
@@ -81,15 +83,53 @@ func exitCode(ctx context.Context, err error) int {
 	}
 }
 
-// printError prints every line of the error; a joined error has one for each cause.
-func printError(streams ui.IO, err error) {
+// printError prints every line of the error once; a joined error has one for each cause. That the user interrupted is
+// said by one line, not by every package that noticed.
+func (a *app) printError(ctx context.Context, err error) {
+	if isInterrupt(ctx) && onlyInterrupts(err) {
+		fmt.Fprintln(a.Err, "labctl: interrupted")
+		return
+	}
+	seen := map[string]bool{}
 	for line := range strings.Lines(err.Error()) {
-		line = strings.TrimRight(line, "\n")
+		line = a.spellOut(strings.TrimRight(line, "\n"))
 		if !strings.HasPrefix(line, " ") {
 			line = "labctl: " + line
 		}
-		fmt.Fprintln(streams.Err, line)
+		if !seen[line] {
+			fmt.Fprintln(a.Err, line)
+		}
+		seen[line] = true
 	}
+}
+
+// isInterrupt says that a signal ended the invocation, and not its deadline.
+func isInterrupt(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
+
+// onlyInterrupts says that an error tells nothing but that the context was cancelled.
+func onlyInterrupts(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the parts themselves are wanted
+		return !slices.ContainsFunc(joined.Unwrap(), func(part error) bool { return !onlyInterrupts(part) })
+	}
+	return errors.Is(err, context.Canceled)
+}
+
+// advice matches a command that a message advises without saying for which lab, and with which flags.
+var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status)( [^`]*)?`")
+
+// spellOut completes the advised commands, so that they can be typed as they stand.
+func (a *app) spellOut(line string) string {
+	return advice.ReplaceAllStringFunc(line, func(command string) string {
+		parts := advice.FindStringSubmatch(command)
+		flag, lab := "", parts[2]
+		if a.flags.sandbox != "" {
+			flag = "--sandbox "
+		}
+		if lab == "" && a.lab != "" {
+			lab = " " + a.lab
+		}
+		return "`labctl " + flag + parts[1] + lab + "`"
+	})
 }
 
 // executable is this program's own file, to be run again as the sandbox.

@@ -20,7 +20,7 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Show what `up` would do and how long `bench` would take, and change nothing",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadLab(args)
+			file, err := a.loadLab(args)
 			if err != nil {
 				return err
 			}

@@ -42,15 +42,19 @@ func newReport(a *app) *cobra.Command {
 		Short: "Show a run: its ID, the beginning of one, a lab's name, a published baseline, or latest (default)",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			ref := "latest"
-			if len(args) > 0 {
-				ref = args[0]
-			}
-			return a.report(ref, output)
+			return a.report(runRef(args), output)
 		},
 	}
 	output.add(cmd, append(textFormats(), formatSVG)...)
 	return cmd
+}
+
+// runRef is the run that the arguments name, or the latest one.
+func runRef(args []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return results.Latest
 }
 
 func (a *app) report(ref string, output outputFlags) error {

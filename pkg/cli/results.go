@@ -95,10 +95,10 @@ func newTable(header table.Row) table.Writer {
 func newResultsShow(a *app) *cobra.Command {
 	var output outputFlags
 	cmd := &cobra.Command{
-		Use:   "show RUN",
+		Use:   "show [RUN]",
 		Short: "Show a run; the same as report",
-		Args:  cobra.ExactArgs(1),
-		RunE:  func(_ *cobra.Command, args []string) error { return a.report(args[0], output) },
+		Args:  cobra.MaximumNArgs(1),
+		RunE:  func(_ *cobra.Command, args []string) error { return a.report(runRef(args), output) },
 	}
 	output.add(cmd, append(textFormats(), formatSVG)...)
 	return cmd
@@ -126,7 +126,7 @@ func (a *app) importResults(paths []string, target string) error {
 	for _, path := range paths {
 		runs, err := importFile(store, path, target)
 		if err != nil {
-			failures = append(failures, fmt.Errorf("importing %s: %w", path, err))
+			failures = append(failures, err)
 		}
 		for _, run := range runs {
 			ids = append(ids, run.ID)

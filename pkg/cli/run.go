@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,7 @@ func newRun(a *app) *cobra.Command {
 			if keep != keepNever && keep != keepOnFailure && keep != keepAlways {
 				return usagef("--keep %s: use never, on-failure or always", keep)
 			}
-			file, err := loadLab(args)
+			file, err := a.loadLab(args)
 			if err != nil {
 				return err
 			}
@@ -46,16 +47,17 @@ func (a *app) run(ctx context.Context, file labFile, options benchOptions, keep 
 	if _, err := options.apply(file.lab); err != nil {
 		return err
 	}
-	err := a.up(ctx, file, upOptions{keep: keep != keepNever})
+	a.tearsDown = keep != keepAlways
+	err := a.up(ctx, file, upOptions{keep: keep != keepNever, quiet: true})
 	if err == nil {
 		a.begun = time.Now() // the overhead is that of `bench`
 		err = a.bench(ctx, file, options)
 	}
 	if keep == keepAlways || (keep == keepOnFailure && err != nil) {
-		a.progress().Line("lab %s is left up: remove it with `labctl down %s`", file.lab.Name, file.lab.Name)
+		a.progress().Line("%s", a.spellOut(fmt.Sprintf("lab %s is left up: remove it with `labctl down`", file.lab.Name)))
 		return err
 	}
 	teardown, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTime)
 	defer cancel()
-	return errors.Join(err, a.down(teardown, file))
+	return errors.Join(err, a.down(teardown, file, true))
 }

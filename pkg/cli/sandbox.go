@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -187,16 +188,37 @@ func newSandboxStop(a *app) *cobra.Command {
 		Short: "Stop the sandbox with everything in it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := sandbox.Stop(cmd.Context(), a.sandboxDir()); err != nil {
-				return err
-			}
-			if err := os.RemoveAll(a.labDir("")); err != nil {
-				return fmt.Errorf("removing the state of the sandbox's labs: %w", err)
-			}
-			a.progress().Line("no sandbox is running")
-			return nil
+			return a.stopSandbox(cmd.Context())
 		},
 	}
+}
+
+// stopSandbox ends the sandbox, and with it every lab in it.
+func (a *app) stopSandbox(ctx context.Context) error {
+	_, err := sandbox.Find(a.sandboxDir())
+	running := !errors.Is(err, sandbox.ErrNotRunning)
+	if err := sandbox.Stop(ctx, a.sandboxDir()); err != nil {
+		return err
+	}
+	labs, err := a.activeLabs()
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(a.labDir("")); err != nil {
+		return fmt.Errorf("removing the state of the sandbox's labs: %w", err)
+	}
+	switch {
+	case !running:
+		a.progress().Line("no sandbox was running")
+	case len(labs) > 0:
+		a.progress().Line("the sandbox has ended, and with it the labs %s", strings.Join(labs, ", "))
+	default:
+		a.progress().Line("the sandbox has ended")
+	}
+	if !a.json() {
+		return nil
+	}
+	return a.print(func(w io.Writer) error { return writeJSON(w, map[string]bool{"running": false}) })
 }
 
 func newSandboxStatus(a *app) *cobra.Command {

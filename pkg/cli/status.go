@@ -25,7 +25,7 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Show what exists of a lab",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadLab(args)
+			file, err := a.loadLab(args)
 			if err != nil {
 				return err
 			}
@@ -43,6 +43,7 @@ type labStatus struct {
 	Expires *time.Time `json:"expires,omitempty"`
 	VMs     []vmStatus `json:"vms"`
 	Open    []string   `json:"open_changes,omitempty"` // changes whose outcome is not known
+	Advice  string     `json:"advice,omitempty"`
 }
 
 type vmStatus struct {
@@ -76,6 +77,9 @@ func (a *app) status(ctx context.Context, file labFile) error {
 	}
 	out := newLabStatus(file.lab, state, observed)
 	out.Server = url
+	if out.State == statePartial {
+		out.Advice = a.spellOut("`labctl up` does what is left to do, `labctl down` removes what there is")
+	}
 	return a.print(func(w io.Writer) error {
 		if a.json() {
 			return writeJSON(w, out)
@@ -118,7 +122,7 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 	switch {
 	case ready == len(lab.VMs):
 		out.State = stateUp
-	case present == 0 && len(observed.VMs) == 0:
+	case present == 0 && len(observed.VMs) == 0 && !state.Active():
 		out.State = stateDown
 	default:
 		out.State = statePartial
@@ -171,6 +175,9 @@ func (s labStatus) writeText(w io.Writer) error {
 	}
 	for _, open := range s.Open {
 		text += "outcome unknown: " + open + "\n"
+	}
+	if s.State == statePartial {
+		text += s.Advice + "\n"
 	}
 	_, err := io.WriteString(w, text)
 	return err

@@ -12,15 +12,14 @@ import (
 
 // trialObserver shows the suite's progress.
 type trialObserver struct {
-	talk *ui.Progress
-	rest time.Duration
-	of   int
-	left time.Duration // when the current trial began
+	talk    *ui.Progress
+	seq, of int
+	left    time.Duration // when the current trial began; then when it ended
 }
 
 // TrialStarted shows what runs and how much of the suite is left.
 func (o *trialObserver) TrialStarted(planned suite.Planned, of int, left time.Duration) {
-	o.of, o.left = of, left
+	o.seq, o.of, o.left = planned.Seq, of, left
 	takes := planned.Workload.Job.Runtime()
 	o.talk.Status(func(elapsed time.Duration) string {
 		return fmt.Sprintf("[%d/%d] %s on %s: %s of %s; about %s left", planned.Seq, of, planned.Workload.Name, planned.Target,
@@ -34,14 +33,18 @@ func (o *trialObserver) TrialFinished(planned suite.Planned, trial results.Trial
 	if compare.Valid(trial) {
 		text = numbersOf(trial)
 	}
-	left := max(0, o.left-planned.Workload.Job.Runtime()-o.rest)
-	o.talk.Line("[%*d/%d] %-8s %-22s %s; about %s left", len(fmt.Sprint(o.of)), planned.Seq, o.of, planned.Target, planned.Workload.Name, text, ui.Short(left))
+	o.left = max(0, o.left-planned.Workload.Job.Runtime())
+	if planned.Seq < o.of {
+		text += fmt.Sprintf("; about %s left", ui.Short(o.left))
+	}
+	o.talk.Line("[%*d/%d] %-8s %-22s %s", len(fmt.Sprint(o.of)), planned.Seq, o.of, planned.Target, planned.Workload.Name, text)
 }
 
 // Resting shows the pause.
 func (o *trialObserver) Resting(rest time.Duration) {
+	done, of, left := o.seq, o.of, o.left
 	o.talk.Status(func(elapsed time.Duration) string {
-		return fmt.Sprintf("rest: %s of %s", ui.Short(elapsed), ui.Short(rest))
+		return fmt.Sprintf("[%d/%d] done; about %s left; rest: %s of %s", done, of, ui.Short(max(0, left-elapsed)), ui.Short(elapsed), ui.Short(rest))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,10 @@ import (
 const undoTime = 15 * time.Minute
 
 // upOptions are the flags of `up`.
-type upOptions struct{ keepGoing, keep bool }
+type upOptions struct {
+	keepGoing, keep bool
+	quiet           bool // nothing on standard output: `up` is a part of `run`
+}
 
 func (o *upOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.keepGoing, "keep-going", false, "the failure of one VM does not stop the others")
@@ -35,7 +39,7 @@ func newUp(a *app) *cobra.Command {
 		Short: "Bring a lab up: clone, configure and start its VMs and wait until they can be measured",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadLab(args)
+			file, err := a.loadLab(args)
 			if err != nil {
 				return err
 			}
@@ -59,11 +63,14 @@ func (a *app) up(ctx context.Context, file labFile, options upOptions) error {
 	}
 	switch {
 	case err != nil && !run.journal.State().Active():
-		err = errors.Join(err, a.stopIfUnused(ctx, run))
+		err = errors.Join(err, run.forget(), a.stopIfUnused(ctx, run))
 	case err == nil && todo.Changes() == 0 && !waits(todo):
 		a.progress().Line("lab %s is up already; nothing to change", run.lab.Name)
 	case err == nil:
-		a.progress().Line("lab %s is up: %d VMs in %s", run.lab.Name, len(run.lab.VMs), ui.Short(time.Since(begun)))
+		a.progress().Line("lab %s is up: %s in %s", run.lab.Name, ui.Count(len(run.lab.VMs), "VM"), ui.Short(time.Since(begun)))
+	}
+	if err == nil && a.json() && !options.quiet {
+		err = a.status(ctx, file)
 	}
 	return errors.Join(err, run.close())
 }
@@ -86,6 +93,9 @@ func (r *labRun) planUp(ctx context.Context) (plan.Plan, error) {
 	}
 	template, err := observed.FindTemplate(ctx, r.server.client, r.lab.Node, pve.VMID(r.lab.Template.VMID), r.lab.Template.Name)
 	if err != nil {
+		return plan.Plan{}, err
+	}
+	if err := inventory.CheckStorages(ctx, r.server.client, r.lab.Node, r.lab.Storages()); err != nil {
 		return plan.Plan{}, err
 	}
 	free, err := observed.FreeVMIDs(ctx, r.server.client, r.scope(), plan.Missing(r.lab, observed))
@@ -132,7 +142,11 @@ func (r *labRun) carryOut(ctx context.Context, todo plan.Plan, options upOptions
 	if err == nil || options.keep || options.keepGoing {
 		return err
 	}
-	r.app.progress().Line("up failed: removing what it made (keep it with --keep)")
+	why := "up failed"
+	if isInterrupt(ctx) {
+		why = "interrupted"
+	}
+	r.app.progress().Line("%s: removing what `up` made (keep it with --keep)", why)
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
 	return errors.Join(err, r.undo(undo, todo))
@@ -149,30 +163,16 @@ func (r *labRun) undo(ctx context.Context, todo plan.Plan) error {
 		before[sequence.VM] = sequence.Exists
 	}
 	removal := plan.Down(r.lab.Name, observed)
-	var mine []plan.Sequence
-	for _, sequence := range removal.Sequences {
-		if sequence.VM == "" || !before[sequence.VM] {
-			mine = append(mine, sequence)
-		}
-	}
-	removal.Sequences = mine
+	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool { return before[s.VM] })
+	kept := len(plan.Down(r.lab.Name, observed).Sequences) - len(removal.Sequences)
+	r.nameGone(&removal)
 	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(observed)); err != nil {
 		return err
 	}
-	if len(observed.VMs) == countNamed(mine) {
-		return r.forget()
+	if kept > 0 {
+		return nil
 	}
-	return nil
-}
-
-func countNamed(sequences []plan.Sequence) int {
-	n := 0
-	for _, sequence := range sequences {
-		if sequence.VM != "" {
-			n++
-		}
-	}
-	return n
+	return r.forget()
 }
 
 // executor carries out plans for this lab.

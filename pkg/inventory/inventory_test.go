@@ -189,3 +189,23 @@ func FuzzParseMark(f *testing.F) {
 		}
 	})
 }
+
+type fakeStorages []pve.Storage
+
+func (f fakeStorages) Storages(context.Context, string) ([]pve.Storage, error) { return f, nil }
+
+func TestCheckStorages(t *testing.T) {
+	there := fakeStorages{
+		{Name: "local", Content: []string{"iso"}, Active: true, Enabled: true}, {Name: "zfs", Content: []string{"images"}, Active: true, Enabled: true},
+		{Name: "dead", Content: []string{"images"}, Enabled: true}, {Name: "off", Content: []string{"images"}, Active: true},
+	}
+	if err := CheckStorages(t.Context(), there, "pve", []string{"zfs"}); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"local", "dead", "off", "fast"} {
+		err := CheckStorages(t.Context(), there, "pve", []string{"zfs", name})
+		if err == nil || !strings.Contains(err.Error(), "storage "+name+" on node pve") || !strings.Contains(err.Error(), "usable are: zfs") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

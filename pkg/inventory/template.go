@@ -30,7 +30,7 @@ func (e *TemplateError) Error() string {
 	if len(e.Seen) > 0 {
 		seen = strings.Join(e.Seen, ", ")
 	}
-	text := fmt.Sprintf("template %s on node %s: %s; the token sees %s: set template: in the lab spec, "+
+	text := fmt.Sprintf("template %s on node %s: %s; the token sees %s: correct template: or node: in the lab spec, "+
 		"or grant VM.Clone and VM.Audit on /vms/<template>", e.Wanted, e.Node, e.Problem, seen)
 	if e.Err != nil {
 		text += ": " + e.Err.Error()

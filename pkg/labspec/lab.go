@@ -1,5 +1,7 @@
 package labspec
 
+import "slices"
+
 // APIVersion is the version of the file format that this package reads, the value of the key apiVersion.
 const APIVersion = "labctl/v1"
 
@@ -56,3 +58,14 @@ func (r VMIDRange) Len() int { return r.Last - r.First + 1 }
 
 // Contains reports whether id lies in the range.
 func (r VMIDRange) Contains(id int) bool { return r.First <= id && id <= r.Last }
+
+// Storages names the storages that the lab's data disks need, each once.
+func (l *Lab) Storages() []string {
+	var names []string
+	for _, vm := range l.VMs {
+		if !slices.Contains(names, vm.DataDisk.Storage) {
+			names = append(names, vm.DataDisk.Storage)
+		}
+	}
+	return names
+}

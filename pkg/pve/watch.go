@@ -101,7 +101,7 @@ func usual() map[string]time.Duration {
 }
 
 // shareGap is the least pause between two requests that answer for several waiters.
-const shareGap = 500 * time.Millisecond
+const shareGap = 700 * time.Millisecond
 
 // mostTypical bounds how late a first poll may be: the next task may be quicker than the last one.
 const mostTypical = 4 * time.Second
