@@ -93,6 +93,12 @@ func TestTasksGoWrong(t *testing.T) {
 		{"dataset busy for long", pvesim.Fault{Volume: &pvesim.VolumeMatch{Operation: "destroy", Name: "vm-9100-disk-1"}, Times: 60, Do: pvesim.Action{Busy: true}}, false},
 		{"storage full at the second volume", pvesim.Fault{Volume: &pvesim.VolumeMatch{Operation: "create"}, Skip: 1, Do: pvesim.Action{Full: true}}, false},
 		{"start fails", pvesim.Fault{Task: &pvesim.TaskMatch{Type: "qmstart"}, Do: pvesim.Action{Fail: "start failed: QEMU exited with code 1"}}, false},
+		{"tag is restricted", pvesim.Fault{Request: &pvesim.RequestMatch{Path: "/nodes/*/qemu/*/config", Method: "POST"}, Do: pvesim.Action{
+			Refuse: &pvesim.Refusal{Status: 403, Text: "Permission check failed (/, Sys.Modify for modifying tag 'labctl')"},
+		}}, true},
+		{"runs again at destroy", pvesim.Fault{Request: &pvesim.RequestMatch{Method: "DELETE"}, Times: 2, Do: pvesim.Action{
+			Refuse: &pvesim.Refusal{Status: 500, Text: "VM 9100 is running - destroy failed"},
+		}}, true},
 		{"stop fails once", pvesim.Fault{Task: &pvesim.TaskMatch{Type: "qmstop"}, Do: pvesim.Action{Fail: "can't lock file '/var/lock/qemu-server/lock-9100.conf' - got timeout"}}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

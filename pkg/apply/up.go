@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -145,13 +146,18 @@ func (e *Executor) configure(ctx context.Context, vm *VM, step plan.Configure) e
 		config, err := e.API.VMConfig(ctx, vm.Ref)
 		return err == nil && plan.Drift(e.Lab, vm.Spec, int(vm.Ref.ID), config.Raw) == nil, err
 	}
-	err := e.do(ctx, change{
+	send := change{
 		op: journal.OpConfigure, vm: vm.Spec.Name, ref: vm.Ref,
 		send: func(ctx context.Context) (pve.UPID, bool, error) {
 			return e.API.SetVMConfig(ctx, vm.Ref, update)
 		},
 		happened: matches, tasks: pve.TaskFilter{VMID: vm.Ref.ID},
-	})
+	}
+	err := e.do(ctx, send)
+	if errors.Is(err, pve.ErrTagRestricted) { // the tag is for people's eyes only: the mark in the description decides
+		update.Set = slices.DeleteFunc(update.Set, func(p pve.Param) bool { return p.Key == "tags" })
+		err = e.do(ctx, send)
+	}
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,11 @@ func (a *app) connect(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newServer(config)
+	server, err := newServer(config)
+	if proxy := a.config.GetString(keySSHProxy); err == nil && proxy != "" {
+		server.dialer = remote.ProxyDialer(proxy)
+	}
+	return server, err
 }
 
 func newServer(config pve.Config) (*server, error) {

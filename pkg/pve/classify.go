@@ -62,6 +62,7 @@ var textRules = []textRule{
 	{"does not exist", ErrNotFound},
 
 	// Rights.
+	{" for modifying tag ", ErrTagRestricted},
 	{"only root can ", ErrRootOnly},
 	{"Only root ", ErrRootOnly},
 

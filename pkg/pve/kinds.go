@@ -47,6 +47,10 @@ var (
 	// ErrRootOnly: only root@pam with a password may do this, no API token. Implies ErrPermission.
 	ErrRootOnly = fmt.Errorf("%w: only for root", ErrPermission)
 
+	// ErrTagRestricted: the data centre's settings reserve the tag; without the tag the same change may work.
+	// Implies ErrPermission.
+	ErrTagRestricted = fmt.Errorf("%w: the tag is restricted", ErrPermission)
+
 	// ErrInvalid: the server refused a parameter; Error.Fields tells which and why.
 	ErrInvalid = errors.New("invalid parameter")
 	// ErrUnsupported: this server has no such call.
