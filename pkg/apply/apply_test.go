@@ -101,7 +101,7 @@ func newBench(t *testing.T, major int, adjust func(*pvesim.Topology)) *bench {
 	}
 	return &bench{
 		t: t, lab: lab, cluster: cluster, client: client, journal: book, log: &stepLog{},
-		mark: inventory.Mark{Lab: lab.Name, Run: "run-1", Version: "test", Expires: time.Unix(1<<32, 0)},
+		mark: inventory.Mark{Lab: lab.Name, Owner: "me@here", Run: "run-1", Version: "test", Expires: time.Unix(1<<32, 0)},
 	}
 }
 
@@ -120,7 +120,7 @@ func (b *bench) executor() *apply.Executor {
 
 func (b *bench) observe() inventory.Observed {
 	b.t.Helper()
-	scope := inventory.Scope{Lab: b.lab.Name, Node: b.lab.Node, Pool: b.lab.Pool, First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
+	scope := inventory.Scope{Mark: b.mark, Node: b.lab.Node, Pool: b.lab.Pool, First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
 	for _, vm := range b.journal.State().Touched() {
 		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
 	}

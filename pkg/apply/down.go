@@ -20,7 +20,7 @@ import (
 func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 	shelves, err := e.shelves(ctx, todo)
 	if err != nil {
-		return err
+		return leftoversOf(todo, err)
 	}
 	failures := make([]error, len(todo.Sequences))
 	for _, proofs := range []bool{false, true} {
@@ -33,6 +33,15 @@ func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 		wait.Wait()
 	}
 	return errors.Join(failures...)
+}
+
+// leftoversOf says of every VM of the plan that it may be left.
+func leftoversOf(todo plan.Plan, err error) error {
+	var all []error
+	for _, sequence := range todo.Sequences {
+		all = append(all, &LeftoverError{VM: sequence.VM, Ref: pve.VMRef{Node: sequence.Node, ID: pve.VMID(sequence.VMID)}, Err: err})
+	}
+	return errors.Join(all...)
 }
 
 // remove runs the steps for one VM: either the proof, or all others.
@@ -90,13 +99,16 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	if gone, lookErr := e.isGone(ctx, ref, err); gone || lookErr != nil {
 		return lookErr
 	}
-	if mark, ok := inventory.ParseMark(config.Description()); !ok || mark.Lab != e.Mark.Lab {
+	if mark, ok := inventory.ParseMark(config.Description()); !ok || !mark.SameLab(e.Mark) {
 		return fmt.Errorf("VM %d does not carry the mark of lab %s any more: it is left alone", ref.ID, e.Mark.Lab)
 	}
 	remove := e.destroyChange(name, ref, len(where.strangers(ref, config)) == 0)
 	policy := backoff.WithContext(backoff.WithMaxRetries(backoff.NewConstantBackOff(2*time.Second), 3), ctx)
 	return backoff.Retry(func() error {
 		err := e.do(ctx, remove)
+		if gone, lookErr := e.isGone(ctx, ref, err); gone && lookErr == nil {
+			return nil // an earlier process's destroy got there first
+		}
 		if errors.Is(err, pve.ErrVMRunning) {
 			return errors.Join(err, e.stop(ctx, name, ref)) // started again, or the stop was not seen yet
 		}

@@ -131,7 +131,7 @@ func TestKilledCloneIsReportedWithRootsCommands(t *testing.T) {
 		if len(seen.Unreadable) != 1 {
 			t.Fatalf("unreadable: %v", seen.Unreadable)
 		}
-		left := &apply.LeftoverError{VM: "2gb", Ref: seen.Unreadable[0]}
+		left := &apply.LeftoverError{VM: "2gb", Ref: seen.Unreadable[0], Unread: true}
 		want := fmt.Sprintf("qm unlock %d", left.Ref.ID)
 		if !strings.Contains(left.Error(), want) || !strings.Contains(left.Error(), "--purge 1 --destroy-unreferenced-disks 1") {
 			t.Errorf("the operator is told: %v", left)

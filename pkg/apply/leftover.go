@@ -13,6 +13,7 @@ type LeftoverError struct {
 	Ref      pve.VMRef
 	Volumes  []pve.Volume // still there; may be empty when the VM itself is the matter
 	Unproved bool         // the VMID belongs to somebody else now, so that our volumes cannot be looked for
+	Unread   bool         // what has the VMID could not be read: it may be somebody else's
 	Err      error        // why it could not be removed, or nil
 }
 
@@ -49,8 +50,12 @@ func (e *LeftoverError) Commands() []string {
 	if e.Unproved {
 		return []string{fmt.Sprintf("pvesm list STORAGE --vmid %d   # compare with `qm config %d`", e.Ref.ID, e.Ref.ID)}
 	}
+	destroy := fmt.Sprintf("qm unlock %d; qm stop %d; qm destroy %d --purge 1 --destroy-unreferenced-disks 1", e.Ref.ID, e.Ref.ID, e.Ref.ID)
+	if !e.Unread {
+		return []string{destroy}
+	}
 	return []string{
-		fmt.Sprintf("qm config %d   # its notes must carry the labctl mark", e.Ref.ID),
-		fmt.Sprintf("qm unlock %d && qm stop %d && qm destroy %d --purge 1 --destroy-unreferenced-disks 1", e.Ref.ID, e.Ref.ID, e.Ref.ID),
+		fmt.Sprintf("qm config %d   # go on only if its notes carry labctl's mark and no task works on it (pvenode task list --vmid %d)", e.Ref.ID, e.Ref.ID),
+		destroy,
 	}
 }

@@ -63,8 +63,8 @@ func (o *benchOptions) apply(lab *labspec.Lab) (suite.Filter, error) {
 	if o.suite != "" && o.suite != lab.Suite.Name {
 		return suite.Filter{}, usagef("--suite %s: lab %s has the suite %s", o.suite, lab.Name, lab.Suite.Name)
 	}
-	if o.blocks != nil && *o.blocks < 1 {
-		return suite.Filter{}, usagef("--blocks %d: at least 1", *o.blocks)
+	if o.blocks != nil && (*o.blocks < 1 || *o.blocks > labspec.MaxBlocks) {
+		return suite.Filter{}, usagef("--blocks %d: 1 to %d", *o.blocks, labspec.MaxBlocks)
 	}
 	if o.blocks != nil {
 		lab.Suite.Blocks = *o.blocks
@@ -132,9 +132,17 @@ func (a *app) notUp(lab string) error {
 // measure connects to all targets and runs the schedule; the ID is that of the recorded run.
 func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite.Filter) (string, error) {
 	schedule := suite.Schedule(r.lab.Suite, r.lab.Targets(), options.seed, filter)
+	configs, err := r.checkVMs(ctx, schedule)
+	if err != nil {
+		return "", err
+	}
 	machines, err := r.connectTargets(ctx, schedule)
 	defer machines.close()
 	if err != nil {
+		return "", err
+	}
+	machines.addConfigs(configs)
+	if err := r.endOldTrials(ctx, machines); err != nil {
 		return "", err
 	}
 	record, err := r.describe(ctx, machines, schedule, options.seed)
@@ -151,7 +159,7 @@ func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite
 	}
 	runner := &suite.Runner{
 		RunID: writer.ID(), Targets: machines.targets(), Rest: r.lab.Suite.Rest, Files: r.lab.Suite.Files,
-		Recorder: writer, Observer: &trialObserver{talk: r.app.progress()},
+		Recorder: writer, Journal: r.journal, Observer: &trialObserver{talk: r.app.progress()},
 	}
 	spent, runErr := runner.Run(ctx, schedule)
 	r.removeTestFiles(ctx, runner)

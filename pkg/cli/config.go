@@ -26,7 +26,7 @@ const (
 	keyResultsDSN      = "results.dsn"
 	keySSHKeyFile      = "ssh.key_file"
 	keySSHKnownHosts   = "ssh.known_hosts_file"
-	keySSHProxy        = "ssh.proxy" // host:port of an HTTP proxy (CONNECT) to the guests
+	keySSHProxy        = "ssh.proxy"    // host:port of an HTTP proxy (CONNECT) to the guests
 	keySSHPatience     = "ssh.patience" // how long a target that was lost during a trial may be away
 )
 

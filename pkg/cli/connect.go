@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -51,13 +50,7 @@ func newServer(config pve.Config) (*server, error) {
 }
 
 func (a *app) connectSandbox(ctx context.Context) (*server, error) {
-	info, err := sandbox.Find(a.sandboxDir())
-	started := false
-	if errors.Is(err, sandbox.ErrNotRunning) {
-		a.progress().Status(func(time.Duration) string { return "starting the sandbox" })
-		info, err = a.startSandbox(ctx)
-		started = true
-	}
+	info, started, err := a.findOrStartSandbox(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,9 @@ import (
 	"labctl/pkg/apply"
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
 	"labctl/pkg/plan"
+	"labctl/pkg/pve"
 	"labctl/pkg/sandbox"
 )
 
@@ -42,7 +44,7 @@ type removed struct {
 
 // down removes everything of a lab. A lab that does not exist is fine. Quiet keeps standard output for others.
 func (a *app) down(ctx context.Context, file labFile, quiet bool) error {
-	gone, err := a.sandboxGone(file.lab.Name)
+	gone, err := a.sandboxGone(ctx, file.lab.Name)
 	n := 0
 	if err == nil && !gone {
 		n, err = a.removeLab(ctx, file)
@@ -65,40 +67,67 @@ func (a *app) removeLab(ctx context.Context, file labFile) (int, error) {
 	return n, errors.Join(err, run.close())
 }
 
-// sandboxGone ends the state of a lab whose sandbox does not run any more: its VMs went with it.
-func (a *app) sandboxGone(lab string) (bool, error) {
+// sandboxGone ends the state of a lab whose sandbox does not run any more, and what is left of the sandbox.
+func (a *app) sandboxGone(ctx context.Context, lab string) (gone bool, err error) {
 	if a.flags.sandbox == "" {
 		return false, nil
 	}
-	_, err := sandbox.Find(a.sandboxDir())
-	if !errors.Is(err, sandbox.ErrNotRunning) {
-		return false, err
+	err = sandbox.Exclusive(ctx, a.sandboxDir(), func() error {
+		_, err := sandbox.Find(a.sandboxDir())
+		if gone = errors.Is(err, sandbox.ErrNotRunning); gone {
+			err = a.forgetWithSandbox(ctx, lab)
+		}
+		return err
+	})
+	return gone, err
+}
+
+// forgetWithSandbox removes the state of a lab whose VMs went with the sandbox, and what a killed sandbox left.
+func (a *app) forgetWithSandbox(ctx context.Context, lab string) (err error) {
+	lock, err := journal.Acquire(a.labDir(lab) + ".lock")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if err := sandbox.Sweep(ctx, a.sandboxDir()); err != nil {
+		return err
 	}
 	_, err = os.Stat(filepath.Join(a.labDir(lab), journalFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		a.progress().Line("lab %s is not up: nothing to remove", lab)
-		return true, nil
+		return nil
 	case err != nil:
-		return true, fmt.Errorf("looking for the lab's state: %w", err)
+		return fmt.Errorf("looking for the lab's state: %w", err)
 	}
-	a.progress().Line("the sandbox has ended and lab %s with it: nothing to remove", lab)
-	return true, removeAll(a.labDir(lab))
+	if err := removeAll(a.labDir(lab)); err != nil {
+		return err
+	}
+	a.progress().Line("the sandbox has ended and lab %s with it: nothing is left", lab)
+	return nil
 }
 
 // removeAll removes every VM of the lab, with proof, and forgets the lab run. It returns how many VMs there were.
 func (r *labRun) removeAll(ctx context.Context) (int, error) {
 	begun := time.Now()
+	if err := r.reconcile(ctx); err != nil {
+		return 0, r.mayBeLeft(err)
+	}
 	observed, err := r.observe(ctx)
 	if err != nil {
-		return 0, err
+		return 0, r.mayBeLeft(err)
+	}
+	for _, other := range observed.Others {
+		r.app.progress().Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
+	}
+	if len(observed.VMs) > 0 {
+		if err := r.begin(); err != nil { // without a run in the journal, nothing of the removal would be remembered
+			return 0, err
+		}
 	}
 	todo := plan.Down(r.lab.Name, observed)
-	for _, ref := range observed.Foreign {
-		r.app.progress().Line("VMID %d is somebody else's now: left alone", ref.ID)
-	}
 	r.nameGone(&todo)
-	err = errors.Join(r.executor().Down(ctx, todo), unreadable(observed))
+	err = errors.Join(r.executor().Down(ctx, todo), unreadable(observed), foreign(observed), r.cleanHost(ctx))
 	if err != nil {
 		return 0, err
 	}
@@ -134,9 +163,34 @@ func unreadable(observed inventory.Observed) error {
 	var all []error
 	for _, ref := range observed.Unreadable {
 		all = append(all, &apply.LeftoverError{
-			VM: ref.ID.String(), Ref: ref,
+			VM: ref.ID.String(), Ref: ref, Unread: true,
 			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM"),
 		})
+	}
+	return errors.Join(all...)
+}
+
+// foreign turns VMIDs of ours that somebody else has taken into errors: our volumes under them cannot be looked for.
+func foreign(observed inventory.Observed) error {
+	var all []error
+	for _, ref := range observed.Foreign {
+		all = append(all, &apply.LeftoverError{
+			VM: ref.ID.String(), Ref: ref, Unproved: true,
+			Err: errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left"),
+		})
+	}
+	return errors.Join(all...)
+}
+
+// mayBeLeft says of every VM that the journal knows that it may be left.
+func (r *labRun) mayBeLeft(err error) error {
+	state := r.journal.State()
+	if !state.Active() || len(state.Touched()) == 0 {
+		return err
+	}
+	var all []error
+	for _, vm := range state.Touched() {
+		all = append(all, &apply.LeftoverError{VM: vm.Name, Ref: pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}, Unread: true, Err: err})
 	}
 	return errors.Join(all...)
 }
@@ -146,9 +200,16 @@ func (a *app) stopIfUnused(ctx context.Context, run *labRun) error {
 	if run.server == nil || run.server.sandbox == nil {
 		return nil
 	}
-	labs, err := a.activeLabs()
-	if err != nil || len(labs) > 0 {
-		return err
-	}
-	return sandbox.Stop(context.WithoutCancel(ctx), a.sandboxDir())
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopTime, errors.New("gave up after "+stopTime.String()))
+	defer cancel()
+	return sandbox.Exclusive(ctx, a.sandboxDir(), func() error {
+		labs, err := a.activeLabs()
+		if err != nil || len(labs) > 0 {
+			return err
+		}
+		return sandbox.Stop(ctx, a.sandboxDir())
+	})
 }
+
+// stopTime bounds waiting for the end of the sandbox, and before it for others that start or stop one.
+const stopTime = 2 * time.Minute

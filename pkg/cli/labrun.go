@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"time"
 
@@ -85,8 +86,8 @@ func newRunID(now time.Time) string {
 
 // mark is the owner mark of this lab run.
 func (r *labRun) mark() inventory.Mark {
-	mark := inventory.Mark{Lab: r.lab.Name, Version: version()}
-	if state := r.journal.State(); state.Run != nil {
+	mark := inventory.Mark{Lab: r.lab.Name, Owner: owner(), Version: version()}
+	if state := r.journal.State(); state.Active() {
 		mark.Run, mark.Expires = state.Run.RunID, state.Run.Expires
 	}
 	return mark
@@ -94,6 +95,29 @@ func (r *labRun) mark() inventory.Mark {
 
 // scope is where this lab's VMs can be.
 func (r *labRun) scope() inventory.Scope { return scopeOf(r.lab, r.journal.State()) }
+
+// owner tells whose lab it is, so that labs of the same name on one server are kept apart. It depends on nothing that is
+// lost with the state directory.
+func owner() string {
+	name := "unknown"
+	if account, err := user.Current(); err == nil {
+		name = account.Username
+	}
+	machine, err := os.Hostname()
+	if err != nil {
+		machine = "unknown"
+	}
+	return name + "@" + machine
+}
+
+// reconcile finds out what became of the changes that an earlier process left open.
+func (r *labRun) reconcile(ctx context.Context) error {
+	state := r.journal.State()
+	if !state.Active() {
+		return nil
+	}
+	return r.executor().Reconcile(ctx, state.Open)
+}
 
 // observe reads what exists of this lab.
 func (r *labRun) observe(ctx context.Context) (inventory.Observed, error) {

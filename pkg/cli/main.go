@@ -69,10 +69,11 @@ func exitCode(ctx context.Context, err error) int {
 	var usage *usageError
 	var spec labspec.Errors
 	var left *apply.LeftoverError
+	var onHost *hostLeftError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &left):
+	case errors.As(err, &left), errors.As(err, &onHost):
 		return exitLeftover
 	case isInterrupt(ctx):
 		return exitInterrupted

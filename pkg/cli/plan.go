@@ -52,7 +52,7 @@ func (a *app) plan(ctx context.Context, file labFile) error {
 	if err != nil {
 		return err
 	}
-	todo, err := run.planUp(ctx)
+	todo, _, err := run.planUp(ctx)
 	if err == nil {
 		out := planned{Lab: run.lab.Name, Changes: todo.Changes(), VMs: todo.Sequences, Suite: planSuite(run)}
 		err = a.print(out.writer(a.json()))

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"labctl/pkg/journal"
 )
 
 // The values of `run --keep`.
@@ -47,8 +50,15 @@ func (a *app) run(ctx context.Context, file labFile, options benchOptions, keep 
 	if _, err := options.apply(file.lab); err != nil {
 		return err
 	}
+	was, err := journal.Read(filepath.Join(a.labDir(file.lab.Name), journalFile))
+	if err != nil {
+		return err
+	}
 	a.tearsDown = keep != keepAlways
-	err := a.up(ctx, file, upOptions{keep: keep != keepNever, quiet: true})
+	err = a.up(ctx, file, upOptions{keep: keep != keepNever, quiet: true})
+	if err != nil && was.Active() {
+		return err // the lab was up before and is not ours to remove: another labctl may be working on it
+	}
 	if err == nil {
 		a.begun = time.Now() // the overhead is that of `bench`
 		err = a.bench(ctx, file, options)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -145,6 +146,21 @@ func (a *app) showSandbox(info sandbox.Info) error {
 	})
 }
 
+// findOrStartSandbox starts the sandbox in the background when none runs. Only one process at a time does so, and none while
+// another one stops the sandbox; a lab whose journal exists before is safe from that.
+func (a *app) findOrStartSandbox(ctx context.Context, args ...string) (info sandbox.Info, started bool, err error) {
+	err = sandbox.Exclusive(ctx, a.sandboxDir(), func() (err error) {
+		info, err = sandbox.Find(a.sandboxDir())
+		if errors.Is(err, sandbox.ErrNotRunning) {
+			a.progress().Status(func(time.Duration) string { return "starting the sandbox" })
+			info, err = a.startSandbox(ctx, args...)
+			started = true
+		}
+		return err
+	})
+	return info, started, err
+}
+
 // startSandbox starts the sandbox in the background.
 func (a *app) startSandbox(ctx context.Context, args ...string) (sandbox.Info, error) {
 	program, err := executable()
@@ -168,10 +184,7 @@ func newSandboxStart(a *app) *cobra.Command {
 			if err := flags.check(); err != nil {
 				return err
 			}
-			info, err := sandbox.Find(a.sandboxDir())
-			if errors.Is(err, sandbox.ErrNotRunning) {
-				info, err = a.startSandbox(cmd.Context(), flags.args()...)
-			}
+			info, _, err := a.findOrStartSandbox(cmd.Context(), flags.args()...)
 			if err != nil {
 				return err
 			}
@@ -195,17 +208,24 @@ func newSandboxStop(a *app) *cobra.Command {
 
 // stopSandbox ends the sandbox, and with it every lab in it.
 func (a *app) stopSandbox(ctx context.Context) error {
-	_, err := sandbox.Find(a.sandboxDir())
-	running := !errors.Is(err, sandbox.ErrNotRunning)
-	if err := sandbox.Stop(ctx, a.sandboxDir()); err != nil {
-		return err
-	}
-	labs, err := a.activeLabs()
+	var running bool
+	var labs []string
+	err := sandbox.Exclusive(ctx, a.sandboxDir(), func() error {
+		_, err := sandbox.Find(a.sandboxDir())
+		running = !errors.Is(err, sandbox.ErrNotRunning)
+		if err := sandbox.Stop(ctx, a.sandboxDir()); err != nil { // without one, this removes what a killed one left
+			return err
+		}
+		if labs, err = a.activeLabs(); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(a.labDir("")); err != nil {
+			return fmt.Errorf("removing the state of the sandbox's labs: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	if err := os.RemoveAll(a.labDir("")); err != nil {
-		return fmt.Errorf("removing the state of the sandbox's labs: %w", err)
 	}
 	switch {
 	case !running:

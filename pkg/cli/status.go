@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -49,7 +50,7 @@ type labStatus struct {
 type vmStatus struct {
 	Name    string `json:"name"`
 	VMID    int    `json:"vmid,omitempty"`
-	State   string `json:"state"` // absent, stopped, running, ready, or foreign
+	State   string `json:"state"` // absent, stopped, running, ready, or not in the spec any more
 	Address string `json:"address,omitempty"`
 	Drift   string `json:"drift,omitempty"`
 }
@@ -63,6 +64,7 @@ const (
 	stateStopped = "stopped"
 	stateRunning = "running"
 	stateReady   = "ready"
+	stateExtra   = "not in the spec any more"
 )
 
 // status reads the journal and the server, and takes no lock: it may be asked at any time.
@@ -119,8 +121,13 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 		}
 		out.VMs = append(out.VMs, status)
 	}
+	for _, found := range observed.VMs {
+		if !slices.ContainsFunc(lab.VMs, func(vm labspec.VM) bool { return vm.Name == found.Mark.VM }) {
+			out.VMs = append(out.VMs, vmStatus{Name: found.Mark.VM, VMID: int(found.Ref.ID), State: stateExtra})
+		}
+	}
 	switch {
-	case ready == len(lab.VMs):
+	case ready == len(lab.VMs) && len(out.VMs) == len(lab.VMs):
 		out.State = stateUp
 	case present == 0 && len(observed.VMs) == 0 && !state.Active():
 		out.State = stateDown
@@ -186,11 +193,12 @@ func (s labStatus) writeText(w io.Writer) error {
 // scopeOf is where a lab's VMs can be, by its spec and its journal.
 func scopeOf(lab *labspec.Lab, state *journal.State) inventory.Scope {
 	scope := inventory.Scope{
-		Lab: lab.Name, Node: lab.Node, Pool: lab.Pool, First: pve.VMID(lab.VMIDs.First), Last: pve.VMID(lab.VMIDs.Last),
+		Mark: inventory.Mark{Lab: lab.Name, Owner: owner()}, Node: lab.Node, Pool: lab.Pool, First: pve.VMID(lab.VMIDs.First), Last: pve.VMID(lab.VMIDs.Last),
 	}
 	if !state.Active() {
 		return scope
 	}
+	scope.Mark.Run = state.Run.RunID
 	for _, vm := range state.Touched() {
 		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
 	}

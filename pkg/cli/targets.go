@@ -100,14 +100,23 @@ func (r *labRun) connectTarget(ctx context.Context, m *machine) error {
 	if m.host, err = remote.Connect(ctx, target); err != nil {
 		return err
 	}
-	output, err := m.host.Run(ctx, remote.Command{Script: script.Text, Env: script.Env})
-	if err != nil {
-		return fmt.Errorf("asking %s for its facts: %w", m.name, err)
-	}
-	if m.facts, err = seed.ParseFacts(output.Stdout); err != nil {
-		return fmt.Errorf("asking %s for its facts: %w", m.name, err)
+	if m.facts, err = factsOf(ctx, m.host, m.name, script); err != nil {
+		return err
 	}
 	return r.checkTarget(m)
+}
+
+// factsOf runs the script that tells a target's facts.
+func factsOf(ctx context.Context, host *remote.Host, name string, script seed.Script) (map[string]string, error) {
+	output, err := host.Run(ctx, remote.Command{Script: script.Text, Env: script.Env})
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its facts: %w", name, err)
+	}
+	facts, err := seed.ParseFacts(output.Stdout)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its facts: %w", name, err)
+	}
+	return facts, nil
 }
 
 // target is how to log in, and the script that tells the target's facts.

@@ -57,9 +57,13 @@ func (a *app) up(ctx context.Context, file labFile, options upOptions) error {
 	if err != nil {
 		return err
 	}
-	todo, err := run.planUp(ctx)
+	var todo plan.Plan
+	var before inventory.Observed
+	if err = run.reconcile(ctx); err == nil {
+		todo, before, err = run.planUp(ctx)
+	}
 	if err == nil {
-		err = run.carryOut(ctx, todo, options)
+		err = run.carryOut(ctx, todo, before, options)
 	}
 	switch {
 	case err != nil && !run.journal.State().Active():
@@ -86,11 +90,16 @@ func waits(todo plan.Plan) bool {
 }
 
 // planUp reads what exists and says what is to do.
-func (r *labRun) planUp(ctx context.Context) (plan.Plan, error) {
+func (r *labRun) planUp(ctx context.Context) (plan.Plan, inventory.Observed, error) {
 	observed, err := r.observe(ctx)
 	if err != nil {
-		return plan.Plan{}, err
+		return plan.Plan{}, observed, err
 	}
+	todo, err := r.planFor(ctx, observed)
+	return todo, observed, err
+}
+
+func (r *labRun) planFor(ctx context.Context, observed inventory.Observed) (plan.Plan, error) {
 	template, err := observed.FindTemplate(ctx, r.server.client, r.lab.Node, pve.VMID(r.lab.Template.VMID), r.lab.Template.Name)
 	if err != nil {
 		return plan.Plan{}, err
@@ -123,7 +132,7 @@ func numbers(ids []pve.VMID) []int {
 }
 
 // carryOut does what the plan says and takes it back when that fails.
-func (r *labRun) carryOut(ctx context.Context, todo plan.Plan, options upOptions) error {
+func (r *labRun) carryOut(ctx context.Context, todo plan.Plan, before inventory.Observed, options upOptions) error {
 	if !waits(todo) {
 		return nil
 	}
@@ -149,22 +158,20 @@ func (r *labRun) carryOut(ctx context.Context, todo plan.Plan, options upOptions
 	r.app.progress().Line("%s: removing what `up` made (keep it with --keep)", why)
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
-	return errors.Join(err, r.undo(undo, todo))
+	return errors.Join(err, r.undo(undo, before))
 }
 
-// undo removes the VMs that the plan made, and leaves those alone that were there before.
-func (r *labRun) undo(ctx context.Context, todo plan.Plan) error {
+// undo removes the VMs that were made, and leaves those alone that were there before.
+func (r *labRun) undo(ctx context.Context, before inventory.Observed) error {
 	observed, err := r.observe(ctx)
 	if err != nil {
 		return fmt.Errorf("undoing: %w: run `labctl down` to remove what was made", err)
 	}
-	before := map[string]bool{}
-	for _, sequence := range todo.Sequences {
-		before[sequence.VM] = sequence.Exists
-	}
 	removal := plan.Down(r.lab.Name, observed)
-	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool { return before[s.VM] })
-	kept := len(plan.Down(r.lab.Name, observed).Sequences) - len(removal.Sequences)
+	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool {
+		return slices.ContainsFunc(before.VMs, func(vm inventory.VM) bool { return int(vm.Ref.ID) == s.VMID })
+	})
+	kept := len(before.VMs)
 	r.nameGone(&removal)
 	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(observed)); err != nil {
 		return err

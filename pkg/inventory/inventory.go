@@ -20,7 +20,7 @@ type API interface {
 
 // Scope says where to look.
 type Scope struct {
-	Lab   string
+	Mark  Mark // of the lab: name, owner, and the run if one is known
 	Node  string
 	Pool  string
 	First pve.VMID    // the lab's VMID range
@@ -39,6 +39,7 @@ type VM struct {
 // Observed is what exists at one moment.
 type Observed struct {
 	VMs        []VM           // of this lab, by VMID
+	Others     []VM           // of labs with the same name that somebody else owns
 	Resources  []pve.Resource // everything that the token may see
 	Gone       []pve.VMRef    // known to the journal, and no VM has the VMID any more
 	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
@@ -97,7 +98,10 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 		return fmt.Errorf("reading VM %d: %w", ref.ID, err)
 	}
 	mark, ok := ParseMark(config.Description())
-	if !ok || mark.Lab != scope.Lab {
+	if !ok || !mark.SameLab(scope.Mark) {
+		if ok && mark.Lab == scope.Mark.Lab {
+			o.Others = append(o.Others, VM{Ref: ref, Mark: mark, Config: config})
+		}
 		if isKnown(scope, ref) {
 			o.Foreign = append(o.Foreign, ref)
 		}

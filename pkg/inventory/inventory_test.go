@@ -47,10 +47,10 @@ func (f *fakePVE) VMIDTaken(_ context.Context, id pve.VMID) (bool, error) {
 }
 
 func description(lab, vm string) string {
-	return Mark{Lab: lab, Run: "r1", VM: vm, Version: "v", Expires: time.Unix(0, 0)}.Description()
+	return Mark{Lab: lab, Owner: "me@here", Run: "r1", VM: vm, Version: "v", Expires: time.Unix(0, 0)}.Description()
 }
 
-var scope = Scope{Lab: "blog", Node: "pve", Pool: "labctl", First: 9100, Last: 9199}
+var scope = Scope{Mark: Mark{Lab: "blog", Owner: "me@here"}, Node: "pve", Pool: "labctl", First: 9100, Last: 9199}
 
 func TestObserveFilesEveryVMID(t *testing.T) {
 	api := &fakePVE{
@@ -71,8 +71,10 @@ func TestObserveFilesEveryVMID(t *testing.T) {
 			9106: {"description": description("demo", "2gb")},
 			9107: {"name": "blog-8gb", "tags": "labctl"},
 			9108: nil,
+			9110: {"description": Mark{Lab: "blog", Owner: "her@there", Run: "r9", VM: "2gb"}.Description()},
 		},
 	}
+	api.resources = append(api.resources, pve.Resource{VMID: 9110, Node: "pve", Pool: "labctl"})
 	withJournal := scope
 	withJournal.Known = []pve.VMRef{{Node: "pve", ID: 9100}, {Node: "pve", ID: 9105}, {Node: "pve", ID: 9108}, {Node: "pve", ID: 9109}}
 	seen, err := Observe(t.Context(), api, withJournal)
@@ -85,6 +87,9 @@ func TestObserveFilesEveryVMID(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"4gb 300 on pve2 running=false", "2gb 9100 on pve running=true"}, ours); diff != "" {
 		t.Errorf("ours (-want +got)\n%s", diff)
+	}
+	if len(seen.Others) != 1 || seen.Others[0].Mark.Owner != "her@there" {
+		t.Errorf("others = %+v: somebody else's lab of the same name is not ours", seen.Others)
 	}
 	for _, check := range []struct {
 		name string
@@ -157,12 +162,12 @@ func TestFindTemplateSaysWhatIsWrong(t *testing.T) {
 func TestMarkSurvivesTheDescription(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		mark := Mark{
-			Lab: rapid.StringMatching(`[a-z][a-z0-9-]{0,20}`).Draw(t, "lab"), Run: rapid.StringMatching(`[0-9a-zA-Z-]{1,30}`).Draw(t, "run"),
+			Owner: rapid.String().Draw(t, "owner"), Lab: rapid.StringMatching(`[a-z][a-z0-9-]{0,20}`).Draw(t, "lab"), Run: rapid.StringMatching(`[0-9a-zA-Z-]{1,30}`).Draw(t, "run"),
 			VM: rapid.String().Draw(t, "vm"), Version: rapid.String().Draw(t, "version"),
 			Expires: time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "expires"), 0).UTC(),
 		}
 		got, ok := ParseMark(mark.Description())
-		mark.VM, mark.Version = strings.ToValidUTF8(mark.VM, "\ufffd"), strings.ToValidUTF8(mark.Version, "\ufffd")
+		mark.VM, mark.Version, mark.Owner = strings.ToValidUTF8(mark.VM, "\ufffd"), strings.ToValidUTF8(mark.Version, "\ufffd"), strings.ToValidUTF8(mark.Owner, "\ufffd")
 		if !ok || got != mark {
 			t.Fatalf("got %+v, %v, want %+v", got, ok, mark)
 		}

@@ -17,6 +17,7 @@ const markFormat = 1
 // Mark is the owner mark in a VM's description: which lab run made it.
 type Mark struct {
 	Lab     string
+	Owner   string // whose lab it is: user@machine
 	Run     string
 	VM      string // the name in the lab spec
 	Version string // the labctl that made it
@@ -26,6 +27,7 @@ type Mark struct {
 type markJSON struct {
 	Format  int       `json:"labctl"`
 	Lab     string    `json:"lab"`
+	Owner   string    `json:"owner"`
 	Run     string    `json:"run"`
 	VM      string    `json:"vm"`
 	Version string    `json:"version"`
@@ -34,11 +36,17 @@ type markJSON struct {
 
 // Description is the text for the VM's notes: a sentence for people and the mark itself.
 func (m Mark) Description() string {
-	mark, err := json.Marshal(markJSON{Format: markFormat, Lab: m.Lab, Run: m.Run, VM: m.VM, Version: m.Version, Expires: m.Expires.UTC()})
+	mark, err := json.Marshal(markJSON{Format: markFormat, Lab: m.Lab, Owner: m.Owner, Run: m.Run, VM: m.VM, Version: m.Version, Expires: m.Expires.UTC()})
 	if err != nil {
 		panic(fmt.Sprintf("encoding an owner mark: %v", err)) // only strings and a time: cannot happen
 	}
 	return fmt.Sprintf("Throw-away benchmark VM. Remove it with: labctl down %s\n%s\n", m.Lab, mark)
+}
+
+// SameLab says whether two marks are of one lab of one owner. Labs of different people may have the same name; a lab's own
+// journal outweighs a machine that was renamed.
+func (m Mark) SameLab(other Mark) bool {
+	return m.Lab == other.Lab && (m.Owner == other.Owner || (m.Run != "" && m.Run == other.Run))
 }
 
 // ParseMark finds the mark in a VM's description. Anything that is not exactly a mark is none: a VM is never
@@ -54,7 +62,7 @@ func ParseMark(description string) (Mark, bool) {
 		if mark.Format != markFormat || mark.Lab == "" || mark.Run == "" {
 			continue
 		}
-		return Mark{Lab: mark.Lab, Run: mark.Run, VM: mark.VM, Version: mark.Version, Expires: mark.Expires}, true
+		return Mark{Lab: mark.Lab, Owner: mark.Owner, Run: mark.Run, VM: mark.VM, Version: mark.Version, Expires: mark.Expires}, true
 	}
 	return Mark{}, false
 }

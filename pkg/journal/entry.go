@@ -14,6 +14,8 @@ type Entry struct {
 	Task    *Task     `json:"task,omitempty"`
 	Outcome *Outcome  `json:"outcome,omitempty"`
 	Facts   *Facts    `json:"facts,omitempty"`
+	Detach  *Detach   `json:"detached,omitempty"`
+	Attach  *Attach   `json:"detached_end,omitempty"`
 	End     *End      `json:"end,omitempty"`
 }
 
@@ -79,6 +81,17 @@ type Outcome struct {
 type Facts struct {
 	Target string            `json:"target"`
 	Values map[string]string `json:"values"`
+}
+
+// Detach says that a command with this ID may run on a target from now on, whatever becomes of labctl.
+type Detach struct {
+	Target string `json:"target"`
+	ID     string `json:"id"`
+}
+
+// Attach says that the detached command with this ID has ended and left nothing.
+type Attach struct {
+	ID string `json:"id"`
 }
 
 // End closes a lab run: everything it made is proved to be gone.

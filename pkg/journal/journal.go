@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,12 +36,23 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 
 // Journal is an open journal. Its methods may be called from several goroutines.
 type Journal struct {
-	mu    sync.Mutex
-	file  *os.File
-	path  string
-	now   func() time.Time
-	state *State
-	next  int
+	mu     sync.Mutex
+	file   file
+	path   string
+	now    func() time.Time
+	state  *State
+	next   int
+	size   int64 // of the whole lines
+	broken error // why nothing can be appended any more
+}
+
+// file is what the journal does with its file.
+type file interface {
+	io.Writer
+	Sync() error
+	Truncate(size int64) error
+	Seek(offset int64, whence int) (int64, error)
+	Close() error
 }
 
 // Read replays the journal at path without opening it for writing. A journal that does not exist is an empty state.
@@ -66,7 +78,7 @@ func Open(path string) (*Journal, error) {
 	if err := prepare(file, size); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal %s: %w", path, err), file.Close())
 	}
-	return &Journal{file: file, path: path, now: time.Now, state: state, next: state.lastSeq + 1}, nil
+	return &Journal{file: file, path: path, now: time.Now, state: state, next: state.lastSeq + 1, size: size}, nil
 }
 
 // prepare cuts the file at its last whole line and makes its name durable.
@@ -143,6 +155,18 @@ func (j *Journal) Learn(target string, values map[string]string) error {
 	return err
 }
 
+// Detach records that a command may run on a target from now on.
+func (j *Journal) Detach(target, id string) error {
+	_, err := j.append(Entry{Detach: &Detach{Target: target, ID: id}})
+	return err
+}
+
+// Attached records that a detached command has ended and left nothing.
+func (j *Journal) Attached(id string) error {
+	_, err := j.append(Entry{Attach: &Attach{ID: id}})
+	return err
+}
+
 // End closes the lab run.
 func (j *Journal) End() error {
 	run := ""
@@ -171,14 +195,35 @@ func (j *Journal) append(entry Entry) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("writing journal: %w", err)
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return 0, j.writeError(err)
+	if j.broken != nil {
+		return 0, j.broken
 	}
-	if err := j.file.Sync(); err != nil {
-		return 0, j.writeError(err)
+	line = append(line, '\n')
+	j.next++ // also when it fails: the line may be on disk, and its number must not get another meaning
+	_, err = j.file.Write(line)
+	if err == nil {
+		err = j.file.Sync()
 	}
-	j.next++
+	if err != nil {
+		return 0, j.takeBack(err)
+	}
+	j.size += int64(len(line))
 	return entry.Seq, j.state.apply(entry)
+}
+
+// takeBack cuts off what a failed append may have left, so that the next one does not continue half a line. A journal for
+// which that fails takes nothing more.
+func (j *Journal) takeBack(failure error) error {
+	failure = j.writeError(failure)
+	err := j.file.Truncate(j.size)
+	if err == nil {
+		_, err = j.file.Seek(j.size, io.SeekStart)
+	}
+	if err != nil {
+		j.broken = errors.Join(failure, fmt.Errorf("and it could not be repaired: %w", err))
+		return j.broken
+	}
+	return failure
 }
 
 func (j *Journal) writeError(err error) error {

@@ -232,3 +232,77 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// fullDisk is a file on a disk that gets full in the middle of a write.
+type fullDisk struct {
+	*os.File
+	room   int // bytes that still fit; negative is plenty
+	sync   error
+	broken bool // not even truncating works
+}
+
+func (d *fullDisk) Write(data []byte) (int, error) {
+	if d.room < 0 || len(data) <= d.room {
+		return d.File.Write(data)
+	}
+	n, err := d.File.Write(data[:d.room])
+	return n, errors.Join(err, errors.New("no space left on device"))
+}
+
+func (d *fullDisk) Sync() error { return errors.Join(d.sync, d.File.Sync()) }
+
+func (d *fullDisk) Truncate(size int64) error {
+	if d.broken {
+		return errors.New("input/output error")
+	}
+	return d.File.Truncate(size)
+}
+
+func TestFullDiskDoesNotDamageTheJournal(t *testing.T) {
+	j, path := begun(t)
+	plain, ok := j.file.(*os.File)
+	if !ok {
+		t.Fatal("the journal is no file")
+	}
+	disk := &fullDisk{File: plain, room: 10}
+	j.file = disk
+	if _, err := j.Intend(Intent{Op: OpClone, VM: "2gb", VMID: 9100}); err == nil || !strings.Contains(err.Error(), "free space") {
+		t.Errorf("error %v", err)
+	}
+	disk.room, disk.sync = -1, errors.New("input/output error")
+	if _, err := j.Intend(Intent{Op: OpClone, VM: "2gb", VMID: 9101}); err == nil {
+		t.Error("an entry that was not synced counts as written")
+	}
+	disk.sync = nil
+	if seq := intend(t, j, OpClone, "2gb", 9102); seq != 4 {
+		t.Errorf("entry %d: numbers of lost entries are used again", seq)
+	}
+	state, err := Read(path)
+	if err != nil || len(state.Touched()) != 1 || state.Touched()[0].VMID != 9102 {
+		t.Errorf("state %+v, error %v", state, err)
+	}
+	disk.room, disk.broken = 10, true
+	if _, err := j.Intend(Intent{Op: OpClone, VM: "4gb", VMID: 9103}); err == nil {
+		t.Error("half a line was accepted")
+	}
+	disk.room, disk.broken = -1, false
+	if _, err := j.Intend(Intent{Op: OpClone, VM: "4gb", VMID: 9104}); err == nil || !strings.Contains(err.Error(), "could not be repaired") {
+		t.Errorf("a broken journal goes on: %v", err)
+	}
+}
+
+func TestDetachedCommandsAreRemembered(t *testing.T) {
+	j, path := begun(t)
+	for _, id := range []string{"run-001", "run-002"} {
+		if err := j.Detach("pve", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Attached("run-001"); err != nil {
+		t.Fatal(err)
+	}
+	state, err := Read(path)
+	if diff := cmp.Diff(map[string]string{"run-002": "pve"}, state.Detached); diff != "" || err != nil {
+		t.Errorf("detached (-want +got)\n%s%v", diff, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // State is what a journal says when it is replayed.
@@ -13,6 +14,9 @@ type State struct {
 	VMs   []VM                         // every VMID that this run may have touched, in the order of first mention
 	Facts map[string]map[string]string // by target
 	Open  []OpenIntent                 // intents without a known outcome
+
+	// Detached are the commands that may still run on the targets: ID to target.
+	Detached map[string]string
 
 	lastSeq int
 }
@@ -34,7 +38,8 @@ func (v VM) Has(op Op) bool { return slices.Contains(v.Done, op) }
 type OpenIntent struct {
 	Seq int
 	Intent
-	UPID string // "" when the answer with the task never came
+	Time time.Time // when it was announced
+	UPID string    // "" when the answer with the task never came
 }
 
 // Touched returns the VMs of which something may exist on PVE: every change but the refused ones counts.
@@ -61,7 +66,9 @@ func (s *State) VM(name string) (VM, bool) {
 // Fact returns one fact of a target, or "".
 func (s *State) Fact(target, key string) string { return s.Facts[target][key] }
 
-func newState() *State { return &State{Facts: map[string]map[string]string{}} }
+func newState() *State {
+	return &State{Facts: map[string]map[string]string{}, Detached: map[string]string{}}
+}
 
 func (s *State) clone() *State {
 	copied := *s
@@ -70,6 +77,7 @@ func (s *State) clone() *State {
 		copied.VMs[i].Done = slices.Clone(copied.VMs[i].Done)
 	}
 	copied.Open = slices.Clone(s.Open)
+	copied.Detached = maps.Clone(s.Detached)
 	copied.Facts = make(map[string]map[string]string, len(s.Facts))
 	for target, values := range s.Facts {
 		copied.Facts[target] = maps.Clone(values)
@@ -88,7 +96,7 @@ func (s *State) apply(entry Entry) error {
 		s.Run = entry.Begin
 	case entry.Intent != nil:
 		s.vm(*entry.Intent)
-		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent})
+		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent, Time: entry.Time})
 	case entry.Task != nil:
 		for i := range s.Open {
 			if s.Open[i].Seq == entry.Task.Intent {
@@ -99,6 +107,10 @@ func (s *State) apply(entry Entry) error {
 		s.close(*entry.Outcome)
 	case entry.Facts != nil:
 		s.learn(*entry.Facts)
+	case entry.Detach != nil:
+		s.Detached[entry.Detach.ID] = entry.Detach.Target
+	case entry.Attach != nil:
+		delete(s.Detached, entry.Attach.ID)
 	case entry.End != nil:
 		s.Ended = true
 	default:

@@ -152,7 +152,7 @@ func suiteFields(s *Suite) object {
 			doc: "Order in a block. fixed: target by target, the host first, each with all workloads, all as they stand in the file. random: target × workload, shuffled anew for every block from the seed of the run."},
 		{key: "rest", value: measure(&s.Rest, `^([0-9]+(h|m|s|ms))+$`, parseRest), fallback: "30s", examples: []string{"30s", "5m"},
 			doc: "Pause between two trials with unit: h, m, s or ms, at most 1h."},
-		{key: "blocks", value: number(&s.Blocks, 1, 1000), fallback: "3", examples: []string{"8"},
+		{key: "blocks", value: number(&s.Blocks, 1, MaxBlocks), fallback: "3", examples: []string{"8"},
 			doc: "How often everything is repeated, 1 to 1000. One block shows no spread, three are the least that do, eight allow tests."},
 		{key: "files", value: choice(&s.Files, FilesFresh, FilesReuse), fallback: string(FilesFresh),
 			doc: "What a trial finds in its directory. fresh: fio's files of earlier trials are removed. reuse: they stay, and fio overwrites those of the same name."},

@@ -6,6 +6,9 @@ import (
 	"labctl/pkg/fio"
 )
 
+// MaxBlocks is the largest number of blocks.
+const MaxBlocks = 1000
+
 // Suite is a list of workloads and how they are repeated over the targets.
 type Suite struct {
 	Name      string

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"labctl/pkg/inventory"
 	"labctl/pkg/labspec"
@@ -30,6 +31,12 @@ func Missing(lab *labspec.Lab, observed inventory.Observed) int {
 // Up says how to get from what exists to the lab that the spec describes.
 func Up(wanted Wanted) (Plan, error) {
 	plan := Plan{Lab: wanted.Lab.Name}
+	for _, found := range wanted.Observed.VMs {
+		if !slices.ContainsFunc(wanted.Lab.VMs, func(vm labspec.VM) bool { return vm.Name == found.Mark.VM }) {
+			return Plan{}, fmt.Errorf("VM %s (%d) belongs to lab %s, but its spec does not have it any more: run `labctl down` and `labctl up` again",
+				found.Mark.VM, int(found.Ref.ID), wanted.Lab.Name)
+		}
+	}
 	free := wanted.VMIDs
 	for i, vm := range wanted.Lab.VMs {
 		var sequence Sequence

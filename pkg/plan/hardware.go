@@ -72,6 +72,23 @@ func dataOptions(disk labspec.DataDisk) []Setting {
 	return append(options, Setting{"serial", labspec.DataDiskSerial})
 }
 
+// unwantedOptions are those of the data disk that nobody asked for, with their value for no.
+func unwantedOptions(disk labspec.DataDisk) []Setting {
+	var options []Setting
+	for _, option := range []struct {
+		wanted bool
+		no     Setting
+	}{{disk.Discard, Setting{"discard", "ignore"}}, {disk.IOThread, Setting{"iothread", "0"}}, {disk.SSD, Setting{"ssd", "0"}}} {
+		if !option.wanted {
+			options = append(options, option.no)
+		}
+	}
+	if disk.AIO == labspec.AIODefault {
+		options = append(options, Setting{"aio", "default"})
+	}
+	return options
+}
+
 // hardware is everything but the disks, cloud-init and the name.
 func hardware(lab *labspec.Lab, vm labspec.VM, template raw) []Setting {
 	settings := []Setting{
@@ -149,6 +166,13 @@ func Drift(lab *labspec.Lab, vm labspec.VM, vmid int, actual raw) error {
 		for _, option := range dataOptions(vm.DataDisk) {
 			check(slot+" "+option.Key, option.Value, disk.options[option.Key])
 		}
+		for _, option := range unwantedOptions(vm.DataDisk) {
+			if got := disk.options[option.Key]; got != "" && got != option.Value {
+				check(slot+" "+option.Key, option.Value, got)
+			}
+		}
+		storage, _, _ := strings.Cut(disk.volume, ":")
+		check(slot+" storage", vm.DataDisk.Storage, storage)
 		size, _ := disk.sizeBytes()
 		check(slot+" size", vm.DataDisk.Size.String(), labspec.Size(size).String())
 	}

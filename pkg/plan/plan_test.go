@@ -153,8 +153,12 @@ func TestReconfigureNeverAllocatesAgain(t *testing.T) {
 
 func TestRunningVMWithAnotherConfigurationIsDrift(t *testing.T) {
 	lab := blogLab(t)
+	lab.VMs[0].DataDisk.Discard = false
 	vm := lab.VMs[0]
 	for _, test := range []struct{ key, value, want string }{
+		{"scsi1", "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1", "scsi1 discard is on, wanted ignore"},
+		{"scsi1", "other:vm-9100-disk-1,cache=none,iothread=1,serial=labctl-data,size=64G,ssd=1", "scsi1 storage is other, wanted zfs"},
+		{"scsi1", "zfs:vm-9100-disk-1,aio=threads,cache=none,iothread=1,serial=labctl-data,size=64G,ssd=1", "scsi1 aio is threads, wanted default"},
 		{"scsi1", "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G", "scsi1 ssd is unset, wanted 1"},
 		{"scsi1", "zfs:vm-9100-disk-1,cache=writeback,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1", "scsi1 cache is writeback, wanted none"},
 		{"scsi1", "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=32G,ssd=1", "scsi1 size is 32GiB, wanted 64GiB"},
@@ -238,4 +242,14 @@ func labspecNumber(n int64) string {
 		return ""
 	}
 	return string(text)
+}
+
+func TestVMThatLeftTheSpecIsNotForgotten(t *testing.T) {
+	lab := blogLab(t)
+	seen := observed(lab.VMs[0], asAsked(lab, lab.VMs[0]), true)
+	lab.VMs = lab.VMs[1:]
+	_, err := Up(Wanted{Lab: lab, Template: template(nil), Observed: seen, VMIDs: []int{9101, 9102}, IsReady: always(true)})
+	if err == nil || !strings.Contains(err.Error(), "VM 2gb (9100) belongs to lab blog") {
+		t.Errorf("error %v", err)
+	}
 }

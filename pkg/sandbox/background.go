@@ -54,11 +54,22 @@ func Start(ctx context.Context, dir string, argv []string) (Info, error) {
 	defer stop()
 	info, err := awaitReady(reader)
 	if err != nil {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-		return Info{}, fmt.Errorf("starting the sandbox: %w (log: %s)", errors.Join(err, context.Cause(ctx)), LogPath(dir))
+		end(command, cleanUpTime)
+		err = errors.Join(err, context.Cause(ctx), Sweep(context.WithoutCancel(ctx), dir))
+		return Info{}, fmt.Errorf("starting the sandbox: %w (log: %s)", err, LogPath(dir))
 	}
 	return info, command.Process.Release()
+}
+
+// cleanUpTime is how long a sandbox that failed to start may take to clean up.
+const cleanUpTime = 5 * time.Second
+
+// end ends a sandbox that did not become ready, by force after the limit. How it ends does not matter: what it leaves is swept.
+func end(command *exec.Cmd, limit time.Duration) {
+	_ = command.Process.Signal(unix.SIGTERM)
+	kill := time.AfterFunc(limit, func() { _ = command.Process.Kill() })
+	defer kill.Stop()
+	_ = command.Wait()
 }
 
 func awaitReady(pipe *os.File) (Info, error) {
@@ -94,32 +105,24 @@ func Report(info *Info, failure error) error {
 	return errors.Join(err, pipe.Close())
 }
 
-// Stop ends the sandbox of the directory and waits until it and its guests are gone. Without one it does nothing.
+// stopTime bounds the end of a sandbox; ending a guest's process takes at most ten seconds.
+const stopTime = time.Minute
+
+// Stop ends the sandbox of the directory, waits until its process is gone, and removes what may be left of it or, when
+// none runs, of an earlier one.
 func Stop(ctx context.Context, dir string) error {
 	info, err := Find(dir)
 	if errors.Is(err, ErrNotRunning) {
-		return nil
+		return Sweep(ctx, dir)
 	}
 	if err != nil {
 		return err
 	}
-	if err := unix.Kill(info.PID, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
+	late := fmt.Errorf("it still runs %v after SIGTERM: see %s, then end it with `kill -9 %d`", stopTime, LogPath(dir), info.PID)
+	limited, cancel := context.WithTimeoutCause(ctx, stopTime, late)
+	defer cancel()
+	if err := info.process().terminate(limited); err != nil {
 		return fmt.Errorf("stopping the sandbox (process %d): %w", info.PID, err)
 	}
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		lock, err := tryLock(dir)
-		if err == nil {
-			return lock.Close()
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the sandbox (process %d) to end: %w", info.PID, context.Cause(ctx))
-		}
-	}
+	return Sweep(ctx, dir)
 }

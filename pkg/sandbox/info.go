@@ -10,15 +10,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"labctl/pkg/internal/atomicfile"
 )
 
 // Info is how to reach a running sandbox. The file that holds it is readable by its owner only.
 type Info struct {
 	PID         int    `json:"pid"`
-	Major       int    `json:"pve"` // emulated major version
+	Started     uint64 `json:"started"` // when the process started, in clock ticks since the machine did
+	Major       int    `json:"pve"`     // emulated major version
 	URL         string `json:"url"`
 	Fingerprint string `json:"fingerprint"` // SHA-256 of the certificate
 	TokenID     string `json:"token_id"`
@@ -41,24 +40,28 @@ type Host struct {
 // ErrNotRunning says that no sandbox runs for the directory.
 var ErrNotRunning = errors.New("no sandbox is running")
 
-func lockPath(dir string) string { return filepath.Join(dir, "lock") }
 func infoPath(dir string) string { return filepath.Join(dir, "sandbox.json") }
 
 // LogPath is where a background sandbox writes its log.
 func LogPath(dir string) string { return filepath.Join(dir, "sandbox.log") }
 
-// Find returns how to reach the sandbox of the directory, or ErrNotRunning.
+// Find returns how to reach the sandbox of the directory, or ErrNotRunning. One that is starting or ending does not run.
 func Find(dir string) (Info, error) {
-	lock, err := tryLock(dir)
-	if err == nil {
-		return Info{}, errors.Join(ErrNotRunning, lock.Close())
+	locked, err := isLocked(dir)
+	if err == nil && !locked {
+		err = ErrNotRunning
 	}
-	if !errors.Is(err, unix.EWOULDBLOCK) {
+	if err != nil {
 		return Info{}, err
 	}
+	return readInfo(dir)
+}
+
+// readInfo reads the address that a living process left, or fails with ErrNotRunning.
+func readInfo(dir string) (Info, error) {
 	data, err := os.ReadFile(infoPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Info{}, ErrNotRunning // it is starting, and not ready
+		return Info{}, ErrNotRunning
 	}
 	if err != nil {
 		return Info{}, fmt.Errorf("reading the sandbox's address: %w", err)
@@ -67,8 +70,14 @@ func Find(dir string) (Info, error) {
 	if err := json.Unmarshal(data, &info); err != nil {
 		return Info{}, fmt.Errorf("reading the sandbox's address in %s: %w", infoPath(dir), err)
 	}
-	return info, nil
+	err = info.process().check()
+	if errors.Is(err, errGone) {
+		return Info{}, ErrNotRunning
+	}
+	return info, err
 }
+
+func (i Info) process() process { return process{i.PID, i.Started} }
 
 func (i Info) write(dir string) error {
 	data, err := json.MarshalIndent(i, "", "  ")
@@ -76,19 +85,4 @@ func (i Info) write(dir string) error {
 		return fmt.Errorf("writing the sandbox's address: %w", err)
 	}
 	return atomicfile.Write(infoPath(dir), append(data, '\n'), 0o600)
-}
-
-// tryLock takes the lock that the sandbox of the directory holds while it lives; unix.EWOULDBLOCK says that one does.
-func tryLock(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the sandbox's directory: %w", err)
-	}
-	file, err := os.OpenFile(lockPath(dir), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking the sandbox: %w", err)
-	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking the sandbox: %w", err), file.Close())
-	}
-	return file, nil
 }

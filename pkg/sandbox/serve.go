@@ -16,10 +16,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"labctl/pkg/pvesim"
 	"labctl/pkg/pvesim/guesthost"
@@ -47,32 +44,27 @@ const hostDirectory = "/tank/labctl"
 // Serve runs a sandbox until ctx ends, and calls ready once it can be reached. When it returns, every process of
 // every guest has ended.
 func Serve(ctx context.Context, options Options, ready func(Info) error) error {
-	lock, err := tryLock(options.Dir)
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	lock, err := takeLock(ctx, options.Dir)
+	if errors.Is(err, errRunning) {
 		return fmt.Errorf("a sandbox is already running for %s: `labctl sandbox status` shows it", options.Dir)
 	}
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	machines, err := guesthost.New(guesthost.Options{Dir: filepath.Join(options.Dir, "guests"), AgentAfter: 200 * time.Millisecond, Logger: options.Logger})
+	// An earlier sandbox's address must not be taken for this one's while this one starts, nor this one's when it ends.
+	if err := removeFile(infoPath(options.Dir)); err != nil {
+		return err
+	}
+	machines, err := guesthost.New(guesthost.Options{Dir: guestsPath(options.Dir), AgentAfter: 200 * time.Millisecond, Logger: options.Logger})
 	if err != nil {
 		return err
 	}
 	serveErr := serve(ctx, options, machines, ready)
-	return errors.Join(serveErr, machines.Close(), removeFile(infoPath(options.Dir)), removeFile(keyPath(options.Dir)))
-}
-
-func keyPath(dir string) string { return filepath.Join(dir, "host_ed25519") }
-
-func removeFile(path string) error {
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("cleaning up the sandbox: %w", err)
-	}
-	return nil
+	return errors.Join(serveErr, removeFile(infoPath(options.Dir)), machines.Close(), removeFile(keyPath(options.Dir)))
 }
 
 func serve(ctx context.Context, options Options, machines *guesthost.Machines, ready func(Info) error) error {
@@ -111,8 +103,12 @@ func serve(ctx context.Context, options Options, machines *guesthost.Machines, r
 		return err
 	}
 	defer gateway.Close()
+	self, err := thisProcess()
+	if err != nil {
+		return err
+	}
 	info := Info{
-		PID: os.Getpid(), Major: options.Major, URL: "https://" + api.Addr().String(), Fingerprint: pvesim.Fingerprint(certificate),
+		PID: self.pid, Started: self.started, Major: options.Major, URL: "https://" + api.Addr().String(), Fingerprint: pvesim.Fingerprint(certificate),
 		TokenID: pvesim.SandboxTokenID, TokenSecret: secret, Gateway: gateway.Addr().String(), Host: host,
 	}
 	if err := errors.Join(info.write(options.Dir), ready(info)); err != nil {

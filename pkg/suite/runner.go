@@ -39,6 +39,13 @@ type Observer interface {
 	Resting(rest time.Duration)
 }
 
+// Journal remembers which processes may run on the targets, so that those of a killed labctl can be ended; *journal.Journal
+// is one.
+type Journal interface {
+	Detach(target, id string) error
+	Attached(id string) error
+}
+
 // Runner runs a schedule.
 type Runner struct {
 	RunID    string // makes the names of this run's processes unique on the targets
@@ -46,6 +53,7 @@ type Runner struct {
 	Rest     time.Duration
 	Files    labspec.FilePolicy
 	Recorder Recorder
+	Journal  Journal
 	Observer Observer
 }
 

@@ -115,7 +115,23 @@ func (m *fakeMachine) StopDetached(_ context.Context, id string) error {
 	return nil
 }
 
-type recorder struct{ trials []results.Trial }
+type recorder struct {
+	trials  []results.Trial
+	running processes
+}
+
+// processes are the IDs that may run, as the journal knows them.
+type processes struct{ open []string }
+
+func (p *processes) Detach(_, id string) error {
+	p.open = append(p.open, id)
+	return nil
+}
+
+func (p *processes) Attached(id string) error {
+	p.open = slices.DeleteFunc(p.open, func(open string) bool { return open == id })
+	return nil
+}
 
 func (r *recorder) Append(trial results.Trial, _, _ []byte) (results.Trial, error) {
 	r.trials = append(r.trials, trial)
@@ -133,7 +149,10 @@ func newRunner(machines map[string]*fakeMachine, record *recorder) *Runner {
 	for name, machine := range machines {
 		targets[name] = Target{Machine: machine, Directory: "/opt/data"}
 	}
-	return &Runner{RunID: "run", Targets: targets, Rest: 30 * time.Second, Files: labspec.FilesFresh, Recorder: record, Observer: silent{}}
+	return &Runner{
+		RunID: "run", Targets: targets, Rest: 30 * time.Second, Files: labspec.FilesFresh,
+		Recorder: record, Journal: &record.running, Observer: silent{},
+	}
 }
 
 func TestRunnerCountsItsTime(t *testing.T) {
@@ -186,6 +205,21 @@ func TestInterruptEndsTheRunningFio(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"run-002"}, machine.stopped); diff != "" || len(record.trials) != 1 {
 			t.Errorf("stopped %v, recorded %d trials", machine.stopped, len(record.trials))
+		}
+		if len(record.running.open) != 0 {
+			t.Errorf("the journal thinks that %v still run", record.running.open)
+		}
+	})
+}
+
+func TestFioThatNeverEndsIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine, record := &fakeMachine{takes: 1000 * time.Hour}, &recorder{}
+		suite := labspec.Suite{Blocks: 1, Workloads: []labspec.Workload{workload("4k", 60)}}
+		_, err := newRunner(map[string]*fakeMachine{"pve": machine}, record).Run(t.Context(), Schedule(suite, []string{"pve"}, 1, Filter{}))
+		var failed *FailedError
+		if !errors.As(err, &failed) || !strings.Contains(err.Error(), "fio had not ended after 1h2m0s") || len(machine.stopped) != 1 {
+			t.Errorf("error %v, stopped %v", err, machine.stopped)
 		}
 	})
 }

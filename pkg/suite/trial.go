@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -11,8 +12,12 @@ import (
 	"labctl/pkg/remote"
 )
 
-// cleanUpTime bounds the end of a fio that nobody waits for any more.
-const cleanUpTime = 30 * time.Second
+const (
+	// cleanUpTime bounds the end of a fio that nobody waits for any more.
+	cleanUpTime = 30 * time.Second
+	// layoutTime is how long a trial may take beside twice its run time, for laying out files and the final fsync.
+	layoutTime = time.Hour
+)
 
 // measure runs one fio on its target, detached, so that a lost connection neither ends nor repeats it.
 func (r *Runner) measure(ctx context.Context, planned Planned) (remote.DetachedResult, error) {
@@ -27,16 +32,29 @@ func (r *Runner) measure(ctx context.Context, planned Planned) (remote.DetachedR
 		Dir:  target.Directory,
 		Argv: planned.Workload.Job.Args(),
 	}
-	result, err := target.Machine.RunDetached(ctx, command)
-	if ctx.Err() != nil {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
-		defer cancel()
-		if stopErr := target.Machine.StopDetached(stop, command.ID); stopErr != nil {
-			return result, fmt.Errorf("%w; fio may still run on %s: %w", context.Cause(ctx), planned.Target, stopErr)
-		}
-		return result, context.Cause(ctx)
+	if err := r.Journal.Detach(planned.Target, command.ID); err != nil {
+		return remote.DetachedResult{}, err
 	}
-	return result, err
+	limit := 2*planned.Workload.Job.Runtime() + layoutTime
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("fio had not ended after %s", limit))
+	defer cancel()
+	result, err := target.Machine.RunDetached(limited, command)
+	if err != nil {
+		if limited.Err() != nil {
+			err = context.Cause(limited)
+		}
+		if stopErr := stop(ctx, target, command.ID); stopErr != nil {
+			return result, fmt.Errorf("%w; fio may still run on %s and disturb other trials: %w", err, planned.Target, stopErr)
+		}
+	}
+	return result, errors.Join(err, r.Journal.Attached(command.ID))
+}
+
+// stop ends a fio that nobody waits for any more.
+func stop(ctx context.Context, target Target, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	return target.Machine.StopDetached(ctx, id)
 }
 
 // removeFiles deletes what fio's own naming scheme, jobname.jobnumber.filenumber, left in the directory (fio HOWTO,

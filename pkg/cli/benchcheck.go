@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"labctl/pkg/labspec"
+	"labctl/pkg/plan"
+	"labctl/pkg/suite"
+)
+
+// checkVMs refuses to measure VMs that are not what the spec says, since the spec goes into the results as what was
+// measured. It returns the VMs' configurations as PVE has them.
+func (r *labRun) checkVMs(ctx context.Context, schedule []suite.Planned) (map[string]map[string]string, error) {
+	observed, err := r.observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	configs := map[string]map[string]string{}
+	for _, vm := range r.lab.VMs {
+		if !slices.ContainsFunc(schedule, func(p suite.Planned) bool { return p.Target == vm.Name }) {
+			continue
+		}
+		found, ok := observed.VM(vm.Name)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("VM %s of the lab does not exist: run `labctl up` first", vm.Name)
+		case !found.Running:
+			return nil, fmt.Errorf("VM %s (%d) is stopped: run `labctl up` to start it", vm.Name, found.Ref.ID)
+		}
+		if err := plan.Drift(r.lab, vm, int(found.Ref.ID), found.Config.Raw); err != nil {
+			return nil, err
+		}
+		configs[vm.Name] = measuredConfig(vm, found.Config.Raw)
+	}
+	return configs, nil
+}
+
+// measuredConfig is what of a VM's configuration matters to its storage.
+func measuredConfig(vm labspec.VM, raw map[string]string) map[string]string {
+	config := map[string]string{}
+	for _, key := range []string{"cores", "sockets", "cpu", "numa", "memory", "balloon", "machine", "scsihw", plan.DataSlot(vm.DataDisk)} {
+		if value := strings.TrimSpace(raw[key]); value != "" {
+			config["pve_"+key] = value
+		}
+	}
+	return config
+}
+
+// addConfigs adds the VMs' configurations to what is known of the targets.
+func (m machines) addConfigs(configs map[string]map[string]string) {
+	for _, machine := range m {
+		for key, value := range configs[machine.name] {
+			machine.facts[key] = value
+		}
+	}
+}
+
+// endOldTrials ends what a `bench` that was killed left running on the targets: it would disturb what is measured now.
+func (r *labRun) endOldTrials(ctx context.Context, machines machines) error {
+	for id, name := range r.journal.State().Detached {
+		for _, machine := range machines {
+			if machine.name != name {
+				continue
+			}
+			r.app.progress().Line("%s: ending a trial that an earlier bench left running", name)
+			if err := machine.host.StopDetached(ctx, id); err != nil {
+				return fmt.Errorf("ending an earlier trial on %s: %w", name, err)
+			}
+			if err := r.journal.Attached(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

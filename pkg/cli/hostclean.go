@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"labctl/pkg/remote"
+	"labctl/pkg/seed"
+	"labctl/pkg/suite"
+)
+
+// hostLeftError says that something of a killed bench may be left on the PVE host.
+type hostLeftError struct {
+	host, directory string
+	ids             []string
+	err             error
+}
+
+func (e *hostLeftError) Error() string {
+	return fmt.Sprintf("fio of a bench that was killed may still run on the host %s, with files in %s: %v\n  run `labctl down` again, or there: pkill fio; rm -r ~/.labctl/detached",
+		e.host, e.directory, e.err)
+}
+
+func (e *hostLeftError) Unwrap() error { return e.err }
+
+// hostCleanTime bounds the clean-up on the host.
+const hostCleanTime = 2 * time.Minute
+
+// cleanHost ends what a killed bench left running on the PVE host, and removes its files. In the VMs it goes with the VMs.
+func (r *labRun) cleanHost(ctx context.Context) error {
+	state := r.journal.State()
+	if r.lab.Host == nil || !state.Active() {
+		return nil
+	}
+	left := &hostLeftError{host: r.lab.Host.Name, directory: r.lab.Host.Directory}
+	for id, target := range state.Detached {
+		if target == r.lab.Host.Name {
+			left.ids = append(left.ids, id)
+		}
+	}
+	if len(left.ids) == 0 {
+		return nil
+	}
+	r.app.progress().Line("%s: ending what a killed bench left running", left.host)
+	ctx, cancel := context.WithTimeout(ctx, hostCleanTime)
+	defer cancel()
+	if left.err = r.endOnHost(ctx, left.ids); left.err != nil {
+		return left
+	}
+	return nil
+}
+
+func (r *labRun) endOnHost(ctx context.Context, ids []string) error {
+	target, directory, err := r.app.hostTarget(r.server, *r.lab.Host)
+	if err != nil {
+		return err
+	}
+	host, err := remote.Connect(ctx, target)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	for _, id := range ids {
+		if err := host.StopDetached(ctx, id); err != nil {
+			return err
+		}
+	}
+	facts, err := factsOf(ctx, host, r.lab.Host.Name, seed.HostFacts(directory))
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, workload := range r.lab.Suite.Workloads {
+		failures = append(failures, suite.RemoveFiles(ctx, suite.Target{Machine: host, Directory: facts[factDirectory]}, workload.Job))
+	}
+	for _, id := range ids {
+		failures = append(failures, r.journal.Attached(id))
+	}
+	return errors.Join(failures...)
+}
