@@ -54,6 +54,9 @@ func (a *app) openLab(ctx context.Context, file labFile) (*labRun, error) {
 		return nil, errors.Join(err, run.lock.Release())
 	}
 	if run.server, err = a.connect(ctx); err != nil {
+		if !run.journal.State().Active() {
+			err = errors.Join(err, run.forget()) // nothing was begun: the lab must not count as one that exists
+		}
 		return nil, errors.Join(err, run.close())
 	}
 	return run, nil

@@ -10,6 +10,7 @@ import (
 
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/journal"
+	"labctl/pkg/sandbox"
 )
 
 // A lab whose sandbox is gone is forgotten, but not while another process, such as `up`, works on it.
@@ -52,5 +53,30 @@ func TestSandboxGone(t *testing.T) {
 	}
 	if err := lock.Release(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The sandbox is left alone when another lab shows up while this one waits for its turn to stop it.
+func TestStopIfUnused(t *testing.T) {
+	a := &app{flags: flags{sandbox: sandboxHost, stateDir: t.TempDir()}}
+	run := &labRun{server: &server{sandbox: &sandbox.Info{}}}
+	key, other := filepath.Join(a.sandboxDir(), "host_ed25519"), a.labDir("other")
+	stopped := make(chan error)
+	err := sandbox.Exclusive(t.Context(), a.sandboxDir(), func() error {
+		go func() { stopped <- a.stopIfUnused(t.Context(), run) }()
+		return errors.Join(os.MkdirAll(other, 0o700), os.WriteFile(filepath.Join(other, journalFile), nil, 0o600),
+			os.WriteFile(filepath.Join(a.sandboxDir(), "lock"), nil, 0o600), os.WriteFile(key, nil, 0o600))
+	})
+	if err := errors.Join(err, <-stopped); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(key); err != nil {
+		t.Errorf("the sandbox of another lab: %v", err)
+	}
+	if err := errors.Join(os.RemoveAll(other), a.stopIfUnused(t.Context(), run)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(key); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the unused sandbox: %v", err)
 	}
 }

@@ -58,7 +58,10 @@ type file interface {
 // Read replays the journal at path without opening it for writing. A journal that does not exist is an empty state.
 func Read(path string) (*State, error) {
 	state, _, err := load(path)
-	return state, err
+	if err != nil {
+		return nil, err
+	}
+	return state, nil
 }
 
 // Open opens or creates the journal at path for appending. A last line that a crash cut off is dropped: what it
@@ -92,7 +95,8 @@ func prepare(file *os.File, size int64) error {
 	return atomicfile.SyncDir(filepath.Dir(file.Name()))
 }
 
-// load replays the file and returns the length of its whole lines.
+// load replays the file and returns the length of its whole lines. With a *CorruptError, for the first line that cannot be
+// read, comes what the other lines say.
 func load(path string) (*State, int64, error) {
 	state := newState()
 	data, err := os.ReadFile(path)
@@ -102,24 +106,28 @@ func load(path string) (*State, int64, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading journal: %w", err)
 	}
+	var damage error
 	var size int64
 	for number := 1; len(data) > 0; number++ {
 		line, rest, whole := bytes.Cut(data, []byte("\n"))
 		var entry Entry
 		err := json.Unmarshal(line, &entry)
 		if !whole || (err != nil && len(rest) == 0) {
-			return state, size, nil // cut off by a crash
+			break // cut off by a crash
 		}
 		if err == nil {
 			err = state.apply(entry)
 		}
 		if err != nil {
-			return nil, 0, &CorruptError{Path: path, Line: number, Err: err}
+			state.lose()
+			if damage == nil {
+				damage = &CorruptError{Path: path, Line: number, Err: err}
+			}
 		}
 		size += int64(len(line)) + 1
 		data = rest
 	}
-	return state, size, nil
+	return state, size, damage
 }
 
 // Begin opens a lab run.

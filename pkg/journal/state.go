@@ -9,7 +9,7 @@ import (
 
 // State is what a journal says when it is replayed.
 type State struct {
-	Run   *Begin                       // nil before the first run
+	Run   *Begin                       // nil before the first run; its RunID is "" when Salvage found its line lost
 	Ended bool                         // the run's End was written: nothing of it is left
 	VMs   []VM                         // every VMID that this run may have touched, in the order of first mention
 	Facts map[string]map[string]string // by target
@@ -19,6 +19,7 @@ type State struct {
 	Detached map[string]string
 
 	lastSeq int
+	lossy   bool // a line of the run is lost, which may have been about any VM
 }
 
 // VM is what the journal knows of one VMID of the run.
@@ -42,11 +43,12 @@ type OpenIntent struct {
 	UPID string    // "" when the answer with the task never came
 }
 
-// Touched returns the VMs of which something may exist on PVE: every change but the refused ones counts.
+// Touched returns the VMs of which something may exist on PVE: every change but the refused ones counts. When a line
+// of the run is lost, a VM whose known changes were all refused counts too.
 func (s *State) Touched() []VM {
 	return slices.DeleteFunc(slices.Clone(s.VMs), func(vm VM) bool {
 		open := slices.ContainsFunc(s.Open, func(open OpenIntent) bool { return open.VMID == vm.VMID && open.Node == vm.Node })
-		return !vm.touched && !open
+		return !vm.touched && !open && !s.lossy
 	})
 }
 
