@@ -56,6 +56,9 @@ func (a *app) down(ctx context.Context, file labFile, quiet bool) error {
 }
 
 func (a *app) removeLab(ctx context.Context, file labFile) (int, error) {
+	if err := a.repairJournal(file); err != nil {
+		return 0, err
+	}
 	run, err := a.openLab(ctx, file)
 	if err != nil {
 		return 0, err

@@ -119,3 +119,13 @@ func documented(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(example), 0o600))
 }
+
+// damage is the script command "damage JOURNAL": it makes the third line unreadable.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	lines := strings.SplitAfter(string(data), "\n")
+	lines[2] = "\x00" + lines[2][1:]
+	ts.Check(os.WriteFile(path, []byte(strings.Join(lines, "")), 0o600))
+}

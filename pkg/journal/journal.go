@@ -27,7 +27,7 @@ type CorruptError struct {
 
 // Error names the file, the line and the remedy.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("journal %s is damaged at line %d (%v): keep the file; `labctl down` finds the lab by its owner marks once the file is moved away",
+	return fmt.Sprintf("journal %s is damaged at line %d (%v): run `labctl down`, which keeps the file and removes the lab with what can be read of it",
 		e.Path, e.Line, e.Err)
 }
 

@@ -306,3 +306,14 @@ func TestDetachedCommandsAreRemembered(t *testing.T) {
 		t.Errorf("detached (-want +got)\n%s%v", diff, err)
 	}
 }
+
+func TestOpenIntentsKeepTheirTime(t *testing.T) {
+	j, path := begun(t)
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	j.now = func() time.Time { return at }
+	intend(t, j, OpClone, "2gb", 9100)
+	state, err := Read(path)
+	if err != nil || len(state.Open) != 1 || !state.Open[0].Time.Equal(at) {
+		t.Errorf("state %+v, error %v", state, err)
+	}
+}
