@@ -26,8 +26,10 @@ func examples() map[string]Bars {
 		"one-job": {
 			Title: "write-random-4kib-1x", Subtitle: "Write IOPS per target", YLabel: "IOPS",
 			Groups: []Group{
-				{Label: "pve", Values: []Value{At(29337.344)}}, {Label: "2gb", Values: []Value{At(54408.86)}},
-				{Label: "4gb", Values: []Value{At(55851.56)}}, {Label: "8gb", Values: []Value{At(60669.14)}},
+				{Label: "pve", Values: []Value{At(29337.344)}},
+				{Label: "2gb", Values: []Value{At(54408.86)}},
+				{Label: "4gb", Values: []Value{At(55851.56)}},
+				{Label: "8gb", Values: []Value{At(60669.14)}},
 			},
 			Footnote: "Run blog:2023-09-12, Proxmox VE host and virtual machines, one run.",
 		},
@@ -35,8 +37,10 @@ func examples() map[string]Bars {
 			Title: "write-random-64kib-16x", Subtitle: "Write IOPS per target", YLabel: "IOPS",
 			Series: []string{"total of 16 jobs", "mean per job"},
 			Groups: []Group{
-				{Label: "pve", Values: []Value{At(13530.2), At(845.638)}}, {Label: "2gb", Values: []Value{At(14254.6), At(890.91)}},
-				{Label: "4gb", Values: []Value{At(13466.5), At(841.66)}}, {Label: "8gb", Values: []Value{NoData(), NoData()}},
+				{Label: "pve", Values: []Value{At(13530.2), At(845.638)}},
+				{Label: "2gb", Values: []Value{At(14254.6), At(890.91)}},
+				{Label: "4gb", Values: []Value{At(13466.5), At(841.66)}},
+				{Label: "8gb", Values: []Value{NoData(), NoData()}},
 			},
 			Footnote: "8gb: no data, fio ended with exit status 1.\nSANDBOX: host processes, not virtual machines.",
 		},
@@ -48,7 +52,8 @@ func examples() map[string]Bars {
 				{Label: "proxmox-node-01.storage.lab.example.org", Values: []Value{{Height: 1284.54, Low: 1180, High: 1490}, At(80.28)}},
 				{Label: "vm_with_a_name_of_many_words_8gb", Values: []Value{{Height: 907.39, Low: 700.5, High: 930}, At(56.71)}},
 				{Label: "Donaudampfschifffahrtsgesellschaft", Values: []Value{NoData(), NoData()}},
-				{Label: "4gb", Values: []Value{At(0), At(0)}}, {Label: "longhorn-replica-3", Values: []Value{At(860.99), At(53.8)}},
+				{Label: "4gb", Values: []Value{At(0), At(0)}},
+				{Label: "longhorn-replica-3", Values: []Value{At(860.99), At(53.8)}},
 				{Label: "longhorn-replica-4", Values: []Value{At(12860.99), At(1253.8)}},
 				{Label: "longhorn-replica-5", Values: []Value{At(860.99), At(53.8)}},
 			},
@@ -116,8 +121,10 @@ func TestNothingIsClipped(t *testing.T) {
 		r := img.Bounds()
 		const edge = 2
 		for _, part := range []image.Rectangle{
-			{Min: r.Min, Max: image.Pt(r.Max.X, edge)}, {Min: image.Pt(0, r.Max.Y-edge), Max: r.Max},
-			{Min: r.Min, Max: image.Pt(edge, r.Max.Y)}, {Min: image.Pt(r.Max.X-edge, 0), Max: r.Max},
+			{Min: r.Min, Max: image.Pt(r.Max.X, edge)},
+			{Min: image.Pt(0, r.Max.Y-edge), Max: r.Max},
+			{Min: r.Min, Max: image.Pt(edge, r.Max.Y)},
+			{Min: image.Pt(r.Max.X-edge, 0), Max: r.Max},
 		} {
 			for y := part.Min.Y; y < part.Max.Y; y++ {
 				for x := part.Min.X; x < part.Max.X; x++ {

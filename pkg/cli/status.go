@@ -134,12 +134,20 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 	default:
 		out.State = statePartial
 	}
-	for _, open := range state.Open {
-		if state.Active() {
-			out.Open = append(out.Open, fmt.Sprintf("%s VM %s (%d) %s", open.Op, open.VM, open.VMID, open.UPID))
-		}
-	}
+	out.Open = openChanges(state)
 	return out
+}
+
+// openChanges are the changes whose outcome is not known.
+func openChanges(state *journal.State) []string {
+	var open []string
+	if !state.Active() {
+		return nil
+	}
+	for _, intent := range state.Open {
+		open = append(open, fmt.Sprintf("%s VM %s (%d) %s", intent.Op, intent.VM, intent.VMID, intent.UPID))
+	}
+	return open
 }
 
 func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed inventory.Observed) vmStatus {

@@ -17,8 +17,10 @@ import (
 // newRun makes a run of one block in which workloads[name] writes in blocks of bs bytes at the IOPS of each target.
 func newRun(id string, workloads ...testWorkload) *results.Run {
 	run := &results.Run{ID: id, Status: results.StatusComplete, Targets: []results.Target{
-		{Name: "pve", Kind: results.TargetHost}, {Name: "2gb", Kind: results.TargetVM},
-		{Name: "4gb", Kind: results.TargetVM}, {Name: "8gb", Kind: results.TargetVM},
+		{Name: "pve", Kind: results.TargetHost},
+		{Name: "2gb", Kind: results.TargetVM},
+		{Name: "4gb", Kind: results.TargetVM},
+		{Name: "8gb", Kind: results.TargetVM},
 	}}
 	for _, w := range workloads {
 		run.Workloads = append(run.Workloads, results.Workload{Name: w.name})

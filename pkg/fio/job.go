@@ -93,9 +93,14 @@ var timeUnits = []struct {
 	suffix string
 	unit   time.Duration
 }{
-	{"usec", time.Microsecond}, {"us", time.Microsecond},
-	{"msec", time.Millisecond}, {"ms", time.Millisecond},
-	{"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}, {"d", 24 * time.Hour},
+	{"usec", time.Microsecond},
+	{"us", time.Microsecond},
+	{"msec", time.Millisecond},
+	{"ms", time.Millisecond},
+	{"s", time.Second},
+	{"m", time.Minute},
+	{"h", time.Hour},
+	{"d", 24 * time.Hour},
 }
 
 // parseTime reads a fio time such as 60, 90s, 5m or 500ms. What fio would take for something surprising is not read:

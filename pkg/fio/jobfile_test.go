@@ -72,11 +72,14 @@ func TestParseJobFileDetails(t *testing.T) {
 	}{
 		{"empty", "", fio.JobFile{}},
 		{"spaces, CRLF and comment after a value", "[a]\r\n  bs = 4k  # small\r\n", fio.JobFile{
-			Sections: []fio.Section{{Name: "a", Options: job("bs=4k").Options, Comments: []string{" small"}}}}},
+			Sections: []fio.Section{{Name: "a", Options: job("bs=4k").Options, Comments: []string{" small"}}},
+		}},
 		{"brackets in the name", "[a[0]]\nrw=read", fio.JobFile{
-			Sections: []fio.Section{{Name: "a[0]", Options: job("rw=read").Options}}}},
+			Sections: []fio.Section{{Name: "a[0]", Options: job("rw=read").Options}},
+		}},
 		{"equals sign in the value", "[a]\nexec_prerun=x=1\n", fio.JobFile{
-			Sections: []fio.Section{{Name: "a", Options: []fio.Option{{Name: "exec_prerun", Value: "x=1", HasValue: true}}}}}},
+			Sections: []fio.Section{{Name: "a", Options: []fio.Option{{Name: "exec_prerun", Value: "x=1", HasValue: true}}}},
+		}},
 		{"comment at the end", "[a]\n# bye", fio.JobFile{Sections: []fio.Section{{Name: "a", Comments: []string{" bye"}}}}},
 	} {
 		got, err := fio.ParseJobFile([]byte(test.text))

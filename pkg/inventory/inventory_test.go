@@ -201,8 +201,10 @@ func (f fakeStorages) Storages(context.Context, string) ([]pve.Storage, error) {
 
 func TestCheckStorages(t *testing.T) {
 	there := fakeStorages{
-		{Name: "local", Content: []string{"iso"}, Active: true, Enabled: true}, {Name: "zfs", Content: []string{"images"}, Active: true, Enabled: true},
-		{Name: "dead", Content: []string{"images"}, Enabled: true}, {Name: "off", Content: []string{"images"}, Active: true},
+		{Name: "local", Content: []string{"iso"}, Active: true, Enabled: true},
+		{Name: "zfs", Content: []string{"images"}, Active: true, Enabled: true},
+		{Name: "dead", Content: []string{"images"}, Enabled: true},
+		{Name: "off", Content: []string{"images"}, Active: true},
 	}
 	if err := CheckStorages(t.Context(), there, "pve", []string{"zfs"}); err != nil {
 		t.Error(err)

@@ -64,7 +64,8 @@ func TestParseFillsInDefaults(t *testing.T) {
 			Workloads: []Workload{
 				{"first", fio.Job{Options: []fio.Option{
 					option("name", "first"), option("rw", "randwrite"), option("bs", "4k"), option("size", "4g"),
-					option("runtime", "60"), {Name: "time_based"},
+					option("runtime", "60"),
+					{Name: "time_based"},
 				}}},
 				{"second", fio.Job{Options: []fio.Option{
 					option("name", "second"), option("rw", "randread"), option("bs", "4k"), option("size", "4g"),

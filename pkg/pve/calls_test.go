@@ -43,11 +43,13 @@ func TestRequests(t *testing.T) {
 			_, _, err := c.SetVMConfig(ctx, vm101, ConfigChange{Set: []Param{{"cores", "2"}}, BackgroundDelay: time.Minute})
 			return err
 		}, "null", "POST /nodes/pve/qemu/101/config cores=2 background_delay=20"},
-		"resize": {func(ctx context.Context, c *Client) error {
-			_, err := c.Resize(ctx, vm101, "scsi0", 32<<30)
-			return err
+		"resize": {
+			func(ctx context.Context, c *Client) error {
+				_, err := c.Resize(ctx, vm101, "scsi0", 32<<30)
+				return err
+			},
+			task, "PUT /nodes/pve/qemu/101/resize disk=scsi0 size=32G",
 		},
-			task, "PUT /nodes/pve/qemu/101/resize disk=scsi0 size=32G"},
 		"start":        {func(ctx context.Context, c *Client) error { _, err := c.Start(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/status/start"},
 		"stop":         {func(ctx context.Context, c *Client) error { _, err := c.Stop(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/status/stop"},
 		"destroy only": {func(ctx context.Context, c *Client) error { _, err := c.DestroyOnly(ctx, vm101); return err }, task, "DELETE /nodes/pve/qemu/101 purge=1"},
@@ -64,11 +66,13 @@ func TestRequests(t *testing.T) {
 		"permissions": {func(ctx context.Context, c *Client) error { _, err := c.Permissions(ctx, "/pool/lab"); return err }, "{}", "GET /access/permissions path=/pool/lab"},
 		"resources":   {func(ctx context.Context, c *Client) error { _, err := c.Resources(ctx); return err }, "[]", "GET /cluster/resources type=vm"},
 		"ping":        {func(ctx context.Context, c *Client) error { return c.AgentPing(ctx, vm101) }, `{"result":{}}`, "POST /nodes/pve/qemu/101/agent/ping"},
-		"guest file": {func(ctx context.Context, c *Client) error {
-			_, err := c.AgentReadFile(ctx, vm101, "/etc/a b&c")
-			return err
+		"guest file": {
+			func(ctx context.Context, c *Client) error {
+				_, err := c.AgentReadFile(ctx, vm101, "/etc/a b&c")
+				return err
+			},
+			`{"content":"x"}`, "GET /nodes/pve/qemu/101/agent/file-read file=/etc/a b&c",
 		},
-			`{"content":"x"}`, "GET /nodes/pve/qemu/101/agent/file-read file=/etc/a b&c"},
 		"odd node name": {func(ctx context.Context, c *Client) error { _, err := c.Storages(ctx, "a/../b?c"); return err }, "[]", "GET /nodes/a/../b?c/storage"},
 	}
 	for name, tt := range tests {
@@ -132,8 +136,10 @@ func TestAnswers(t *testing.T) {
 			for _, name := range []string{"config.read", "tmpl.config"} {
 				ask(name, func(ctx context.Context, c *Client) (any, error) {
 					v, err := c.VMConfig(ctx, vm)
-					return map[string]any{"config": v, "name": v.Name(), "description": v.Description(), "tags": v.Tags(), "lock": v.Lock(),
-						"template": v.Template(), "protection": v.Protection(), "digest": v.Digest(), "drives": v.Drives()}, err
+					return map[string]any{
+						"config": v, "name": v.Name(), "description": v.Description(), "tags": v.Tags(), "lock": v.Lock(),
+						"template": v.Template(), "protection": v.Protection(), "digest": v.Digest(), "drives": v.Drives(),
+					}, err
 				})
 			}
 			text, err := json.MarshalIndent(decoded, "", " ")

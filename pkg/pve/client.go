@@ -124,8 +124,10 @@ func (c *Client) send(ctx context.Context, call call, out any) error {
 		Data any `json:"data"`
 	}{out}
 	if err := json.Unmarshal(a.body, &envelope); err != nil {
-		e := &Error{Method: call.method, Path: call.path, Status: a.status, Reason: a.reason,
-			Message: fmt.Sprintf("answer is not what Proxmox VE would say: %v", err), cause: err}
+		e := &Error{
+			Method: call.method, Path: call.path, Status: a.status, Reason: a.reason,
+			Message: fmt.Sprintf("answer is not what Proxmox VE would say: %v", err), cause: err,
+		}
 		if !call.readOnly {
 			e.kinds = []error{ErrOutcomeUnknown} // it was accepted, and its task ID is lost
 		}
@@ -151,8 +153,10 @@ func (c *Client) change(ctx context.Context, method, path string, params ...Para
 	}
 	upid, err := ParseUPID(string(text))
 	if err != nil {
-		return UPID{}, &Error{Method: method, Path: path, Status: http.StatusOK, Message: err.Error(),
-			kinds: []error{ErrOutcomeUnknown}, cause: err}
+		return UPID{}, &Error{
+			Method: method, Path: path, Status: http.StatusOK, Message: err.Error(),
+			kinds: []error{ErrOutcomeUnknown}, cause: err,
+		}
 	}
 	return upid, nil
 }
@@ -161,8 +165,10 @@ func (c *Client) change(ctx context.Context, method, path string, params ...Para
 func (c *Client) begin(ctx context.Context, method, path string, params ...Param) (UPID, error) {
 	upid, err := c.change(ctx, method, path, params...)
 	if err == nil && upid.IsZero() {
-		err = &Error{Method: method, Path: path, Status: http.StatusOK, Message: "answer has no task ID",
-			kinds: []error{ErrOutcomeUnknown}}
+		err = &Error{
+			Method: method, Path: path, Status: http.StatusOK, Message: "answer has no task ID",
+			kinds: []error{ErrOutcomeUnknown},
+		}
 	}
 	return upid, err
 }

@@ -259,10 +259,17 @@ func (s *subject) configure(ctx context.Context, vm pve.VMRef) {
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvPNt/zSDCqBIlcxp0/VXR8Qn9PmuQGCfHEpHBbnbnO contract@test"
 	change := pve.ConfigChange{
 		Set: []pve.Param{
-			{Key: "cores", Value: "2"}, {Key: "memory", Value: "512"}, {Key: "balloon", Value: "0"},
+			{Key: "cores", Value: "2"},
+			{Key: "memory", Value: "512"},
+			{Key: "balloon", Value: "0"},
 			{Key: "scsi1", Value: s.storage + ":1,cache=none,iothread=1,ssd=1,discard=on,serial=labctl-data"},
-			{Key: "ciuser", Value: "lab"}, {Key: "sshkeys", Value: pve.EncodeSSHKeys(key)}, {Key: "ipconfig0", Value: "ip=dhcp"},
-			{Key: "ciupgrade", Value: "0"}, {Key: "agent", Value: "1"}, {Key: "onboot", Value: "0"}, {Key: "tags", Value: "Zeta;alpha"},
+			{Key: "ciuser", Value: "lab"},
+			{Key: "sshkeys", Value: pve.EncodeSSHKeys(key)},
+			{Key: "ipconfig0", Value: "ip=dhcp"},
+			{Key: "ciupgrade", Value: "0"},
+			{Key: "agent", Value: "1"},
+			{Key: "onboot", Value: "0"},
+			{Key: "tags", Value: "Zeta;alpha"},
 		},
 		Digest: before.Digest(), BackgroundDelay: 15 * time.Second,
 	}

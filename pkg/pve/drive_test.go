@@ -9,8 +9,10 @@ import (
 
 func TestParseDrive(t *testing.T) {
 	tests := map[string]Drive{
-		"zfs:vm-101-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1": {Volume: "zfs:vm-101-disk-1",
-			Options: map[string]string{"cache": "none", "discard": "on", "iothread": "1", "serial": "labctl-data", "size": "64G", "ssd": "1"}},
+		"zfs:vm-101-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1": {
+			Volume:  "zfs:vm-101-disk-1",
+			Options: map[string]string{"cache": "none", "discard": "on", "iothread": "1", "serial": "labctl-data", "size": "64G", "ssd": "1"},
+		},
 		"zfs:base-9000-disk-0/vm-201-disk-0,size=2200M": {Volume: "zfs:base-9000-disk-0/vm-201-disk-0", Options: map[string]string{"size": "2200M"}},
 		"none,media=cdrom":                 {Volume: "none", Options: map[string]string{"media": "cdrom"}},
 		"media=cdrom,file=local:iso/x.iso": {Volume: "local:iso/x.iso", Options: map[string]string{"media": "cdrom"}},

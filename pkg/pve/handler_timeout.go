@@ -2,6 +2,7 @@ package pve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -22,7 +23,7 @@ func timeoutHandler(next handler, limit time.Duration) handler {
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)
 		defer cancel()
 		a, err := next(ctx, c)
-		if err != nil && !neverConnected(err) && context.Cause(ctx) == cause {
+		if err != nil && !neverConnected(err) && errors.Is(context.Cause(ctx), cause) {
 			err = cause
 		}
 		return a, err

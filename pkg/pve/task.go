@@ -87,8 +87,10 @@ func (c *Client) TaskLog(ctx context.Context, upid UPID, tail int) ([]string, er
 
 // taskLog reads lines from the given one, counted from 0, and the log's length.
 func (c *Client) taskLog(ctx context.Context, upid UPID, start, limit int) ([]string, int, error) {
-	a, err := c.do(ctx, call{method: http.MethodGet, path: upid.path("/log"), readOnly: true,
-		params: []Param{{"start", strconv.Itoa(start)}, {"limit", strconv.Itoa(limit)}}})
+	a, err := c.do(ctx, call{
+		method: http.MethodGet, path: upid.path("/log"), readOnly: true,
+		params: []Param{{"start", strconv.Itoa(start)}, {"limit", strconv.Itoa(limit)}},
+	})
 	if err != nil {
 		return nil, 0, err
 	}

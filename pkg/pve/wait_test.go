@@ -36,8 +36,10 @@ func (n *fakeNode) add(t *testing.T, kind string, delay, runs time.Duration, exi
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	begin := time.Now().Add(delay)
-	task := &fakeTask{begin: begin, end: begin.Add(runs), exit: exit,
-		upid: fmt.Sprintf("UPID:pve:%08X:000B72C4:%08X:%s:101:lp@pve!run:", len(n.tasks), begin.Unix(), kind)}
+	task := &fakeTask{
+		begin: begin, end: begin.Add(runs), exit: exit,
+		upid: fmt.Sprintf("UPID:pve:%08X:000B72C4:%08X:%s:101:lp@pve!run:", len(n.tasks), begin.Unix(), kind),
+	}
 	n.tasks = append(n.tasks, task)
 	return task, mustUPID(t, task.upid)
 }

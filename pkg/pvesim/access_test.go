@@ -19,8 +19,11 @@ func TestPermissions(t *testing.T) {
 	c.access.roles["A"] = &role{privileges: []string{"VM.Audit", "VM.PowerMgmt"}}
 	c.access.roles["B"] = &role{privileges: []string{"VM.Clone"}}
 	for _, g := range []grant{
-		{"/vms", "u@pve", "A", true}, {"/vms/100", "u@pve", "B", false}, {"/vms", "u@pve!sep", "B", true},
-		{"/pool/labctl", "u@pve", "A", true}, {"/nodes", "u@pve", "NoAccess", true},
+		{"/vms", "u@pve", "A", true},
+		{"/vms/100", "u@pve", "B", false},
+		{"/vms", "u@pve!sep", "B", true},
+		{"/pool/labctl", "u@pve", "A", true},
+		{"/nodes", "u@pve", "NoAccess", true},
 	} {
 		c.access.set(g)
 	}

@@ -1,6 +1,7 @@
 package pvesim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -208,7 +209,8 @@ func (k *call) setKey(v *vm, key, value string) step {
 
 // asTaskError spells a refusal inside a worker: there the status becomes part of the text.
 func asTaskError(w *worker, err error) error {
-	if e, ok := err.(*apiError); ok && w.task != nil && e.status != 500 {
+	var e *apiError
+	if errors.As(err, &e) && w.task != nil && e.status != 500 {
 		return fmt.Errorf("%d %s", e.status, e.message)
 	}
 	return err

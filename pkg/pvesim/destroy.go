@@ -1,6 +1,7 @@
 package pvesim
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -21,7 +22,7 @@ func destroyVM(k *call) (any, error) {
 	}
 	work := func(w *worker) error {
 		if k.vms[v.id] != v {
-			return fmt.Errorf("Configuration file 'nodes/%s/qemu-server/%d.conf' does not exist", k.node(), v.id)
+			return fmt.Errorf("Configuration file 'nodes/%s/qemu-server/%d.conf' does not exist", k.node(), v.id) //nolint:staticcheck // PVE's own words
 		}
 		if v.running() {
 			return fmt.Errorf("VM %d is running - destroy failed", v.id)
@@ -80,7 +81,7 @@ func (k *call) removeOrMention(disk *volume, prefix string) step {
 			return nil
 		}
 		w.try(func(w *worker, err error) error {
-			if err == errInterrupted {
+			if errors.Is(err, errInterrupted) {
 				return err
 			}
 			w.warnf("%s%v", prefix, err)

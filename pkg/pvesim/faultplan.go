@@ -74,9 +74,8 @@ func glob(pattern, name string) bool {
 
 // requestFault applies what the plan has for a request. It returns an answer when that takes the place of the real
 // one, and a function for after the effect.
-func (c *Cluster) requestFault(k *call, method, requestPath string) (error, func() error) {
+func (c *Cluster) requestFault(k *call, method, requestPath string) (instead error, after func() error) { //nolint:staticcheck // two errors: now, or after the effect
 	actions := c.strike(func(f Fault) bool { return f.Request != nil && f.Request.matches(method, requestPath, k.params) })
-	var after func() error
 	for _, a := range actions {
 		if a.Delay > 0 {
 			if err := c.pass(k.ctx, a.Delay); err != nil {
@@ -84,18 +83,18 @@ func (c *Cluster) requestFault(k *call, method, requestPath string) (error, func
 			}
 		}
 		if a.Migrate != "" {
-			c.migrate(k.params, requestPath, a.Migrate)
+			c.migrate(requestPath, a.Migrate)
 		}
 		if a.Claim {
 			c.claim(k.params)
 		}
-		instead := a.instead()
+		answer := a.instead()
 		switch {
-		case instead == nil:
+		case answer == nil:
 		case a.Drop == "after" || a.Refuse != nil && a.Refuse.Effect:
-			after = func() error { return instead }
+			after = func() error { return answer }
 		default:
-			return instead, nil
+			return answer, nil
 		}
 	}
 	return nil, after
@@ -126,7 +125,7 @@ func (m *RequestMatch) matches(method, requestPath string, p params) bool {
 }
 
 // migrate moves the VM of a path to another node.
-func (c *Cluster) migrate(p params, requestPath, target string) {
+func (c *Cluster) migrate(requestPath, target string) {
 	parts := strings.Split(requestPath, "/")
 	i := slices.Index(parts, "qemu")
 	if i < 0 || i+1 >= len(parts) {

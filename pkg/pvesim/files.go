@@ -78,7 +78,7 @@ func downloadFile(k *call) (any, error) {
 		w.logf("--%s--  %s", k.clock.UTC().Format("2006-01-02 15:04:05"), url)
 		file, ok := k.downloads[url]
 		if !ok {
-			return fmt.Errorf("download failed: Connecting to %s... failed: Connection refused.", hostOf(url))
+			return fmt.Errorf("download failed: Connecting to %s... failed: Connection refused.", hostOf(url)) //nolint:staticcheck // wget's own words
 		}
 		s.addFile(content, name, file.SizeBytes, k.clock).virtual = file.VirtualBytes
 		w.logf("download of '%s' to '%s' finished", url, target)

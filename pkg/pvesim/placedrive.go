@@ -28,7 +28,7 @@ func (k *call) placeDrive(v *vm, key string, d drive, placed func(text string)) 
 		}
 		size, isNew := parseGiB(name)
 		if !isNew {
-			return k.placeExisting(w, key, s, name, d, placed)
+			return k.placeExisting(w, s, name, d, placed)
 		}
 		source, importing := d.options["import-from"]
 		delete(d.options, "import-from")
@@ -66,7 +66,7 @@ func (k *call) placeCloudinit(w *worker, v *vm, key string, s *storage, d drive,
 
 // placeExisting attaches a volume that exists. On ZFS one that does not is waited for, ten seconds in a synchronous
 // call and five minutes in a worker.
-func (k *call) placeExisting(w *worker, key string, s *storage, name string, d drive, placed func(string)) error {
+func (k *call) placeExisting(w *worker, s *storage, name string, d drive, placed func(string)) error {
 	disk, ok := s.find(name)
 	switch {
 	case ok:

@@ -32,7 +32,7 @@ func (k *call) startSteps(id int) []step {
 		v := k.vms[id]
 		switch {
 		case v == nil:
-			return fmt.Errorf("Configuration file 'nodes/%s/qemu-server/%d.conf' does not exist", k.node(), id)
+			return fmt.Errorf("Configuration file 'nodes/%s/qemu-server/%d.conf' does not exist", k.node(), id) //nolint:staticcheck // PVE's own words
 		case v.template():
 			return errors.New("you can't start a vm if it's a template")
 		case v.running() && v.config["lock"] == "backup":
@@ -153,12 +153,12 @@ func shutdownVM(k *call) (any, error) {
 		if err := v.checkLock(); err != nil {
 			return err
 		}
-		w.do(k.shutdownSteps(w, v)...)
+		w.do(k.shutdownSteps(v)...)
 		return nil
 	})
 }
 
-func (k *call) shutdownSteps(w *worker, v *vm) []step {
+func (k *call) shutdownSteps(v *vm) []step {
 	off := func(*worker) error { return k.powerOff(v) }
 	if v.process.guest != nil {
 		if _, up := v.process.guest.Agent(); up {
@@ -227,7 +227,7 @@ func rebootVM(k *call) (any, error) {
 		if v.process == nil {
 			return fmt.Errorf("VM %d not running", v.id)
 		}
-		w.do(append(k.shutdownSteps(w, v), k.startSteps(v.id)...)...)
+		w.do(append(k.shutdownSteps(v), k.startSteps(v.id)...)...)
 		return nil
 	})
 }

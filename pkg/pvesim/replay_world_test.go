@@ -92,8 +92,9 @@ func (p *player) peculiarities() {
 
 // before plays another file without judging it.
 func (p *player) before(name string) {
-	other := &player{made: map[int]bool{},
-		t: p.t, cluster: p.cluster, http: p.http, folder: p.folder, version: p.version, number: name[:2], mapped: p.mapped,
+	other := &player{
+		made: map[int]bool{},
+		t:    p.t, cluster: p.cluster, http: p.http, folder: p.folder, version: p.version, number: name[:2], mapped: p.mapped,
 		list: readExchanges(p.t, filepath.Join(p.folder, "exchanges-"+p.version, name)),
 	}
 	other.foresee()

@@ -97,7 +97,7 @@ func takeSnapshot(k *call) (any, error) {
 
 // stateStorage is where the memory of a VM is saved: beside its disks.
 func (k *call) stateStorage(v *vm) string {
-	_, d, _ := v.bootDisk()
+	d, _ := v.bootDisk()
 	name, _, _ := splitVolume(d.volume)
 	return name
 }

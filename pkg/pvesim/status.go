@@ -70,7 +70,7 @@ func (c *Cluster) statusOf(v *vm, full bool) vmStatus {
 		VMID: v.id, Name: v.name(), Status: "stopped", CPUs: v.cpus(), MaxMem: v.memory(), Tags: v.config["tags"],
 		Lock: v.config["lock"], Template: int(v.number("template", 0)),
 	}
-	if _, d, ok := v.bootDisk(); ok {
+	if d, ok := v.bootDisk(); ok {
 		s.MaxDisk = d.size()
 	}
 	for key := range v.config {

@@ -7,17 +7,17 @@ import (
 )
 
 // pathTask is the task of the path, if the caller may look at it.
-func (k *call) pathTask() (*task, upid, error) {
+func (k *call) pathTask() (*task, error) {
 	id := k.params.text("upid")
 	u, ok := parseUPID(id)
 	if !ok {
-		return nil, u, badParameter("upid", "unable to parse worker upid")
+		return nil, badParameter("upid", "unable to parse worker upid")
 	}
 	if !k.owns(u.user) && !k.holds("/nodes/"+k.node(), "Sys.Audit") {
-		return nil, u, refused("/nodes/" + k.node() + ", Sys.Audit")
+		return nil, refused("/nodes/" + k.node() + ", Sys.Audit")
 	}
 	t, _ := k.taskByUPID(id)
-	return t, u, nil
+	return t, nil
 }
 
 // owns reports whether a task of that user or token is the caller's own. A user owns the tasks of their tokens, a
@@ -43,7 +43,7 @@ type taskStatus struct {
 
 // getTaskStatus is GET /nodes/{node}/tasks/{upid}/status.
 func getTaskStatus(k *call) (any, error) {
-	t, _, err := k.pathTask()
+	t, err := k.pathTask()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ const defaultLogLines = 50
 
 // getTaskLog is GET /nodes/{node}/tasks/{upid}/log. For an unknown task the data is an object instead of a list.
 func getTaskLog(k *call) (any, error) {
-	t, _, err := k.pathTask()
+	t, err := k.pathTask()
 	if err != nil {
 		return nil, err
 	}

@@ -84,10 +84,11 @@ func createUser(k *call) (any, error) {
 	}
 	u := &user{id: id, enabled: true, password: k.params.text("password"), tokens: map[string]*token{}}
 	k.access.users[id] = u
-	return nil, k.setUser(u)
+	k.setUser(u)
+	return nil, nil
 }
 
-func (k *call) setUser(u *user) error {
+func (k *call) setUser(u *user) {
 	p := k.params
 	if p.has("enable") {
 		u.enabled = p.flag("enable")
@@ -100,7 +101,6 @@ func (k *call) setUser(u *user) error {
 			*field = p.text(name)
 		}
 	}
-	return nil
 }
 
 // updateUser is PUT /access/users/{userid}.
@@ -110,7 +110,8 @@ func updateUser(k *call) (any, error) {
 	if !ok {
 		return nil, failure("update user failed: no such user ('%s')", id)
 	}
-	return nil, k.setUser(u)
+	k.setUser(u)
+	return nil, nil
 }
 
 // deleteUser is DELETE /access/users/{userid}.

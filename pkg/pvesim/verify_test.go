@@ -92,8 +92,15 @@ func TestServedMethodsAreInSchema(t *testing.T) {
 // FuzzVerify checks that no value of any parameter breaks the check, and that its verdict is stable.
 func FuzzVerify(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"scsi0", "zfs:8,discard=on"}, {"net0", "virtio=AA:BB:CC:00:00:01,bridge=vmbr0"}, {"ipconfig0", "ip=dhcp"}, {"agent", "enabled=1"},
-		{"boot", "order=scsi0;net0"}, {"tags", "a;b"}, {"memory", "512"}, {"sshkeys", "%20"}, {"delete", "cores,memory"},
+		{"scsi0", "zfs:8,discard=on"},
+		{"net0", "virtio=AA:BB:CC:00:00:01,bridge=vmbr0"},
+		{"ipconfig0", "ip=dhcp"},
+		{"agent", "enabled=1"},
+		{"boot", "order=scsi0;net0"},
+		{"tags", "a;b"},
+		{"memory", "512"},
+		{"sshkeys", "%20"},
+		{"delete", "cores,memory"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

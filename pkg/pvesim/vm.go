@@ -102,16 +102,16 @@ func (v *vm) drives() []string {
 }
 
 // bootDisk is the first disk of the boot order, or the first disk at all.
-func (v *vm) bootDisk() (string, drive, bool) {
+func (v *vm) bootDisk() (drive, bool) {
 	order := strings.Split(strings.TrimPrefix(v.config["boot"], "order="), ";")
 	for _, key := range append(order, v.drives()...) {
 		if value, ok := v.config[key]; ok && isDriveKey(key) {
 			if d := parseDrive(value); !d.isCDROM() && d.hasVolume() {
-				return key, d, true
+				return d, true
 			}
 		}
 	}
-	return "", drive{}, false
+	return drive{}, false
 }
 
 func (v *vm) number(key string, otherwise int64) int64 {
@@ -148,7 +148,7 @@ func (v *vm) run(c *Cluster, guest Guest) {
 
 // bootable reports whether there is something on the boot disk.
 func (c *Cluster) bootable(v *vm) bool {
-	_, d, ok := v.bootDisk()
+	d, ok := v.bootDisk()
 	if !ok {
 		return false
 	}

@@ -62,7 +62,7 @@ func (c *Cluster) storageCommand(w *worker, command storageCommand) error {
 		w.do(sleepFor(takes), func(*worker) error {
 			return command.storage.zfsError("create", command.volume, fault.Error())
 		})
-		return nil
+		return nil //nolint:nilerr // the worker fails with it later
 	}
 	if w.task == nil && takes > c.timings.SyncStorage {
 		c.begin(nil, sleepFor(takes), func(*worker) error {

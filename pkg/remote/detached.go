@@ -186,6 +186,7 @@ func (h *Host) result(id string, found report, reconnects int) (DetachedResult, 
 			Target: h.target.Name, ID: id, Stdout: found.stdout, Stderr: found.stderr,
 			Reason: "the command died without an exit code (target rebooted or out of memory?)",
 		}
+	default:
 	}
 	return DetachedResult{}, &LostCommandError{
 		Target: h.target.Name, ID: id,

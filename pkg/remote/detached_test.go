@@ -226,8 +226,12 @@ func TestStopDetachedTellsTheOneWhoWaits(t *testing.T) {
 func TestDetachedRefusesNonsense(t *testing.T) {
 	host := connect(t, startServer(t).target())
 	for _, command := range []Detached{
-		{ID: "", Argv: []string{"true"}}, {ID: "../x", Argv: []string{"true"}}, {ID: ".x", Argv: []string{"true"}},
-		{ID: "a/b", Argv: []string{"true"}}, {ID: strings.Repeat("x", 101), Argv: []string{"true"}}, {ID: "x"},
+		{ID: "", Argv: []string{"true"}},
+		{ID: "../x", Argv: []string{"true"}},
+		{ID: ".x", Argv: []string{"true"}},
+		{ID: "a/b", Argv: []string{"true"}},
+		{ID: strings.Repeat("x", 101), Argv: []string{"true"}},
+		{ID: "x"},
 		{ID: "x", Argv: []string{"a\x00"}},
 	} {
 		if _, err := host.RunDetached(t.Context(), command); err == nil {

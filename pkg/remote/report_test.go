@@ -24,7 +24,8 @@ func TestReadReport(t *testing.T) {
 		},
 		"coarse clock": {
 			"labctl-detached ended 0 1700000000%N 1700000001 0 0\n",
-			report{state: stateEnded, started: time.Unix(1700000000, 0), ended: time.Unix(1700000001, 0)}, 0,
+			report{state: stateEnded, started: time.Unix(1700000000, 0), ended: time.Unix(1700000001, 0)},
+			0,
 		},
 		"died": {"labctl-detached started\nlabctl-detached started\nlabctl-detached died 0 1\nx", report{state: stateDied, stderr: []byte("x")}, 2},
 		"gone": {"labctl-detached gone\n", report{state: stateGone}, 0},

@@ -64,7 +64,8 @@ func TestRunFails(t *testing.T) {
 		},
 		"long stderr is cut in the message only": {
 			Command{Script: "printf '%01000d\n' 0 >&2; echo because >&2; exit 1"},
-			ExitError{Code: 1, Stderr: []byte(strings.Repeat("0", 1000) + "\nbecause\n")}, "000 because",
+			ExitError{Code: 1, Stderr: []byte(strings.Repeat("0", 1000) + "\nbecause\n")},
+			"000 because",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,8 +57,10 @@ func sandboxRun() *results.Run {
 		ID: "20260102T150405Z-1a2b", Kind: results.KindMeasured, Lab: "nightly", Suite: "smoke", Title: "Nightly smoke test",
 		Created: at(4), Finished: at(23), Status: results.StatusInterrupted, StatusReason: "signal: interrupt",
 		Targets: []results.Target{
-			{Name: "pve", Kind: results.TargetHost}, {Name: "small-vm", Kind: results.TargetHostProcess, VMID: 101},
-			{Name: "big-vm", Kind: results.TargetHostProcess, VMID: 102}, {Name: "late-vm", Kind: results.TargetHostProcess, VMID: 103},
+			{Name: "pve", Kind: results.TargetHost},
+			{Name: "small-vm", Kind: results.TargetHostProcess, VMID: 101},
+			{Name: "big-vm", Kind: results.TargetHostProcess, VMID: 102},
+			{Name: "late-vm", Kind: results.TargetHostProcess, VMID: 103},
 		},
 		Workloads: []results.Workload{
 			{Name: "randwrite4k", CommandLine: "fio --name=randwrite4k --rw=randwrite --bs=4k --direct=1 --output-format=json"},

@@ -68,6 +68,7 @@ func killOnce(marks marks) (unclean int, err error) {
 			if err := kill(pid, marks); err != nil {
 				return 0, fmt.Errorf("ending process %d: %w", pid, err)
 			}
+		default:
 		}
 		unclean = pid
 	}

@@ -43,7 +43,7 @@ func listen(m *machine, logger *slog.Logger) (*server, error) {
 		},
 	}
 	config.AddHostKey(m.hostKey)
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // takes no time
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}

@@ -102,7 +102,7 @@ type command struct {
 
 func startCommand(m *machine, line string, env []string) (*command, error) {
 	c := &command{exited: make(chan struct{})}
-	process := exec.Command("/bin/sh", "-c", line)
+	process := exec.Command("/bin/sh", "-c", line) //nolint:noctx // it ends with its session or its guest
 	process.Dir = m.home()
 	process.Env = append(m.environment(), env...)
 	// A session of its own, as sshd gives it: it can be signalled as a whole,
