@@ -1,5 +1,7 @@
 package labspec
 
+import "strings"
+
 // mistakes are made one at a time in testdata/base.yaml; each gives exactly one problem.
 var mistakes = []struct{ name, replace, by, want string }{
 	// YAML
