@@ -108,9 +108,9 @@ func newBench(t *testing.T, major int, adjust func(*pvesim.Topology)) *bench {
 func (b *bench) executor() *apply.Executor {
 	return &apply.Executor{
 		API: b.client, Journal: b.journal, Observer: b.log, Pool: b.lab.Pool, Mark: b.mark, Lab: b.lab, Readiness: alwaysReady{},
-		CloudInit: func(vm labspec.VM, index int) []pve.Param {
+		CloudInit: func(index int) []pve.Param {
 			var params []pve.Param
-			for _, param := range seed.Cloud(b.lab, vm, index) {
+			for _, param := range seed.Cloud(b.lab, index) {
 				params = append(params, pve.Param{Key: param.Key, Value: param.Value})
 			}
 			return params
@@ -224,7 +224,7 @@ func TestLifeOfALab(t *testing.T) {
 			if !ok || !found.Running {
 				t.Errorf("VM %s is not running after up", vm.Name)
 			}
-			if err := plan.Drift(b.lab, vm, int(found.Ref.ID), found.Config.Raw); err != nil {
+			if err := plan.Drift(b.lab, vm, int(found.Ref.ID), found.Config); err != nil {
 				t.Error(err)
 			}
 		}

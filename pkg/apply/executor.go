@@ -69,7 +69,7 @@ type Executor struct {
 
 	// Needed by Up only.
 	Lab       *labspec.Lab
-	CloudInit func(vm labspec.VM, index int) []pve.Param
+	CloudInit func(index int) []pve.Param // for the VM at that place in the spec
 	Readiness Readiness
 	KeepGoing bool // the failure of one VM does not stop the others
 

@@ -21,7 +21,7 @@ func (e *Executor) Up(ctx context.Context, todo plan.Plan) error {
 	ctx, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
 	for _, sequence := range todo.Sequences {
-		e.vmids.reserve(pve.VMID(sequence.VMID))
+		e.vmids.claim(pve.VMID(sequence.VMID))
 	}
 	var wait sync.WaitGroup
 	failures := make([]error, len(todo.Sequences))
@@ -105,7 +105,7 @@ func (e *Executor) cloneChange(vm VM, step plan.Clone) change {
 	source := pve.VMRef{Node: vm.Ref.Node, ID: pve.VMID(step.TemplateVMID)}
 	request := pve.CloneRequest{
 		Source: source, NewID: vm.Ref.ID, Name: step.VMName, Pool: step.Pool,
-		Description: e.mark(vm.Spec.Name), Full: step.Full, Storage: step.Storage,
+		Description: e.mark(vm.Spec.Name), Full: step.Full,
 	}
 	return change{
 		op: journal.OpClone, vm: vm.Spec.Name, ref: vm.Ref, detail: step.Detail(),
@@ -140,11 +140,11 @@ func (e *Executor) configure(ctx context.Context, vm *VM, step plan.Configure) e
 	for _, setting := range step.Settings {
 		params = append(params, pve.Param{Key: setting.Key, Value: setting.Value})
 	}
-	params = append(params, e.CloudInit(vm.Spec, vm.Index)...)
+	params = append(params, e.CloudInit(vm.Index)...)
 	update := pve.ConfigChange{Set: params, BackgroundDelay: configPatience}
 	matches := func(ctx context.Context) (bool, error) {
 		config, err := e.API.VMConfig(ctx, vm.Ref)
-		return err == nil && plan.Drift(e.Lab, vm.Spec, int(vm.Ref.ID), config.Raw) == nil, err
+		return err == nil && plan.Drift(e.Lab, vm.Spec, int(vm.Ref.ID), config) == nil, err
 	}
 	send := change{
 		op: journal.OpConfigure, vm: vm.Spec.Name, ref: vm.Ref,
@@ -170,7 +170,7 @@ func (e *Executor) readBack(ctx context.Context, vm *VM) error {
 		return fmt.Errorf("reading VM %s (%d) back: %w", vm.Spec.Name, vm.Ref.ID, err)
 	}
 	vm.Config = config
-	return plan.Drift(e.Lab, vm.Spec, int(vm.Ref.ID), config.Raw)
+	return plan.Drift(e.Lab, vm.Spec, int(vm.Ref.ID), config)
 }
 
 func (e *Executor) grow(ctx context.Context, vm *VM, step plan.Grow) error {
@@ -179,7 +179,9 @@ func (e *Executor) grow(ctx context.Context, vm *VM, step plan.Grow) error {
 		send: tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Resize(ctx, vm.Ref, step.Disk, step.ToBytes) }),
 		happened: func(ctx context.Context) (bool, error) {
 			config, err := e.API.VMConfig(ctx, vm.Ref)
-			return err == nil && plan.DiskBytes(config.Raw, step.Disk) == step.ToBytes, err
+			disk, _ := config.Drive(step.Disk)
+			size, _ := disk.SizeBytes()
+			return err == nil && size == step.ToBytes, err
 		},
 		tasks: pve.TaskFilter{VMID: vm.Ref.ID},
 	})

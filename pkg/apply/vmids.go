@@ -14,17 +14,7 @@ type vmids struct {
 	used map[pve.VMID]bool
 }
 
-// reserve marks a VMID as used by this process.
-func (v *vmids) reserve(id pve.VMID) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.used == nil {
-		v.used = map[pve.VMID]bool{}
-	}
-	v.used[id] = true
-}
-
-// next finds another free VMID in the range.
+// nextVMID finds another free VMID in the range.
 func (e *Executor) nextVMID(ctx context.Context) (pve.VMID, error) {
 	for id := pve.VMID(e.Lab.VMIDs.First); id <= pve.VMID(e.Lab.VMIDs.Last); id++ {
 		if !e.vmids.claim(id) {
@@ -45,12 +35,10 @@ func (e *Executor) nextVMID(ctx context.Context) (pve.VMID, error) {
 func (v *vmids) claim(id pve.VMID) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.used[id] {
-		return false
-	}
 	if v.used == nil {
 		v.used = map[pve.VMID]bool{}
 	}
+	fresh := !v.used[id]
 	v.used[id] = true
-	return true
+	return fresh
 }

@@ -23,7 +23,6 @@ const (
 	keyTokenSecretFile = "pve.token_secret_file"
 	keyFingerprint     = "pve.fingerprint"
 	keyCAFile          = "pve.ca_file"
-	keyResultsDSN      = "results.dsn"
 	keySSHKeyFile      = "ssh.key_file"
 	keySSHKnownHosts   = "ssh.known_hosts_file"
 	keySSHProxy        = "ssh.proxy"    // host:port of an HTTP proxy (CONNECT) to the guests
@@ -32,7 +31,7 @@ const (
 
 func configKeys() []string {
 	return []string{
-		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile, keyResultsDSN,
+		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile,
 		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience,
 	}
 }

@@ -18,11 +18,17 @@ type hostLeftError struct {
 	err             error
 }
 
+// Error names the host, and the commands that end exactly what was left.
 func (e *hostLeftError) Error() string {
-	return fmt.Sprintf("fio of a bench that was killed may still run on the host %s, with files in %s: %v\n  run `labctl down` again, or there: pkill fio; rm -r ~/.labctl/detached",
-		e.host, e.directory, e.err)
+	text := fmt.Sprintf("fio of a bench that was killed may still run on the host %s, with files in %s: %v\n  run `labctl down` again, or on %s as the user who measures:",
+		e.host, e.directory, e.err, e.host)
+	for _, id := range e.ids {
+		text += fmt.Sprintf("\n    cd ~/.labctl/detached/%s && kill -- -$(cat pid); rm -r ~/.labctl/detached/%s", id, id)
+	}
+	return text
 }
 
+// Unwrap returns why it could not be ended.
 func (e *hostLeftError) Unwrap() error { return e.err }
 
 // hostCleanTime bounds the clean-up on the host.

@@ -59,7 +59,21 @@ func (a *app) openLab(ctx context.Context, file labFile) (*labRun, error) {
 		}
 		return nil, errors.Join(err, run.close())
 	}
+	if err := run.checkServer(); err != nil {
+		return nil, errors.Join(err, run.close())
+	}
 	return run, nil
+}
+
+// checkServer refuses to work on a lab that is up on another server: its VMIDs would look gone on this one. The sandbox
+// has another address each time it starts.
+func (r *labRun) checkServer() error {
+	state := r.journal.State()
+	if r.server.sandbox != nil || !state.Active() || state.Run.Server == "" || state.Run.Server == r.server.url {
+		return nil
+	}
+	return fmt.Errorf("lab %s was brought up on %s, and the configuration says %s: set %s to where the lab is, or choose another --state-dir",
+		r.lab.Name, state.Run.Server, r.server.url, keyURL)
 }
 
 func (r *labRun) close() error {

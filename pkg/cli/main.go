@@ -38,7 +38,10 @@ const exitCodesHelp = `Exit codes:
 // usageError is a mistake in the command line or the configuration.
 type usageError struct{ err error }
 
+// Error is the mistake.
 func (e *usageError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }

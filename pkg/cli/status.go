@@ -163,7 +163,7 @@ func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed
 			status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
 		}
 	}
-	if drift := (*plan.DriftError)(nil); errors.As(plan.Drift(lab, vm, status.VMID, found.Config.Raw), &drift) {
+	if drift := (*plan.DriftError)(nil); errors.As(plan.Drift(lab, vm, status.VMID, found.Config), &drift) {
 		status.Drift = drift.Error()
 	}
 	return status

@@ -145,7 +145,7 @@ func (r *labRun) carryOut(ctx context.Context, todo plan.Plan, before inventory.
 	}
 	executor := r.executor()
 	executor.Lab, executor.KeepGoing = r.lab, options.keepGoing
-	executor.CloudInit = func(vm labspec.VM, index int) []pve.Param { return cloudInit(r.lab, vm, index, publicKey) }
+	executor.CloudInit = func(index int) []pve.Param { return cloudInit(r.lab, index, publicKey) }
 	executor.Readiness = &readiness{run: r}
 	err = executor.Up(ctx, todo)
 	if err == nil || options.keep || options.keepGoing {
@@ -171,12 +171,11 @@ func (r *labRun) undo(ctx context.Context, before inventory.Observed) error {
 	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool {
 		return slices.ContainsFunc(before.VMs, func(vm inventory.VM) bool { return int(vm.Ref.ID) == s.VMID })
 	})
-	kept := len(before.VMs)
 	r.nameGone(&removal)
 	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(observed)); err != nil {
 		return err
 	}
-	if kept > 0 {
+	if len(before.VMs) > 0 {
 		return nil
 	}
 	return r.forget()
@@ -190,9 +189,9 @@ func (r *labRun) executor() *apply.Executor {
 }
 
 // cloudInit are the cloud-init settings in PVE's encoding.
-func cloudInit(lab *labspec.Lab, vm labspec.VM, index int, publicKey string) []pve.Param {
+func cloudInit(lab *labspec.Lab, index int, publicKey string) []pve.Param {
 	var params []pve.Param
-	for _, param := range seed.Cloud(lab, vm, index) {
+	for _, param := range seed.Cloud(lab, index) {
 		params = append(params, pve.Param{Key: param.Key, Value: param.Value})
 	}
 	return append(params, pve.Param{Key: "sshkeys", Value: pve.EncodeSSHKeys(publicKey)})

@@ -28,11 +28,14 @@ type Scope struct {
 	Known []pve.VMRef // VMIDs that the journal speaks of
 }
 
+// Config is a VM's configuration, under a name for those who plan and do not know the client.
+type Config = pve.VMConfig
+
 // VM is a VM that carries this lab's mark.
 type VM struct {
 	Ref     pve.VMRef
 	Mark    Mark
-	Config  pve.VMConfig
+	Config  Config
 	Running bool
 }
 

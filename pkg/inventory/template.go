@@ -12,7 +12,7 @@ import (
 // Template is the VM that the lab's VMs are cloned from.
 type Template struct {
 	Ref    pve.VMRef
-	Config pve.VMConfig
+	Config Config
 }
 
 // TemplateError says that the template cannot be used, and what to do.

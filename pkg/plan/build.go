@@ -63,7 +63,7 @@ func Up(wanted Wanted) (Plan, error) {
 // fresh is the whole way from the template to a ready VM.
 func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
 	lab, template := wanted.Lab, wanted.Template
-	slot, ok := osSlot(template.Config.Raw)
+	slot, ok := osSlot(template.Config)
 	if !ok {
 		return Sequence{}, fmt.Errorf("planning VM %s: template %d has no disk to boot from", vm.Name, int(template.Ref.ID))
 	}
@@ -72,7 +72,7 @@ func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
 		Pool: lab.Pool, Full: lab.Clone == labspec.CloneFull,
 	}
 	sequence := Sequence{Node: lab.Node, VMID: vmid, Steps: []Step{clone, configure(wanted, vm)}}
-	grow, err := growth(vm, slot, template.Config.Raw[slot])
+	grow, err := growth(vm, slot, template.Config)
 	if err != nil {
 		return Sequence{}, err
 	}
@@ -84,7 +84,7 @@ func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
 // existing is what is left to do for a VM that is there.
 func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error) {
 	sequence := Sequence{Node: found.Ref.Node, VMID: int(found.Ref.ID), Exists: true}
-	drift := Drift(wanted.Lab, vm, sequence.VMID, found.Config.Raw)
+	drift := Drift(wanted.Lab, vm, sequence.VMID, found.Config)
 	switch {
 	case found.Running && drift != nil:
 		return Sequence{}, drift
@@ -94,13 +94,13 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 		}
 		return sequence, nil
 	case drift != nil:
-		sequence.Steps = append(sequence.Steps, reconfigure(wanted, vm, found.Config.Raw))
+		sequence.Steps = append(sequence.Steps, reconfigure(wanted, vm, found.Config))
 	}
-	slot, ok := osSlot(found.Config.Raw)
+	slot, ok := osSlot(found.Config)
 	if !ok {
 		return Sequence{}, fmt.Errorf("planning VM %s: VM %d has no disk to boot from: run `labctl down` first", vm.Name, sequence.VMID)
 	}
-	grow, err := growth(vm, slot, found.Config.Raw[slot])
+	grow, err := growth(vm, slot, found.Config)
 	if err != nil {
 		return Sequence{}, err
 	}
@@ -111,19 +111,18 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 
 // configure sets everything that the template does not say.
 func configure(wanted Wanted, vm labspec.VM) Configure {
-	settings := hardware(wanted.Lab, vm, wanted.Template.Config.Raw)
+	settings := hardware(wanted.Lab, vm, wanted.Template.Config)
 	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)})}
 }
 
 // reconfigure sends everything again but never allocates a data disk twice: a failed configuration is half done, at
 // random (pve-api lab-findings §46).
-func reconfigure(wanted Wanted, vm labspec.VM, actual raw) Configure {
+func reconfigure(wanted Wanted, vm labspec.VM, actual inventory.Config) Configure {
 	settings := hardware(wanted.Lab, vm, actual)
 	slot := DataSlot(vm.DataDisk)
-	disk := parseDrive(actual[slot])
 	value := allocation(vm.DataDisk)
-	if disk.volume != "" {
-		value = disk.volume
+	if disk, ok := actual.Drive(slot); ok {
+		value = disk.Volume
 		for _, option := range dataOptions(vm.DataDisk) {
 			value += "," + option.Key + "=" + option.Value
 		}
@@ -132,8 +131,9 @@ func reconfigure(wanted Wanted, vm labspec.VM, actual raw) Configure {
 }
 
 // growth is the resize of the OS disk, if it is too small. A disk cannot shrink.
-func growth(vm labspec.VM, slot, text string) ([]Step, error) {
-	size, ok := parseDrive(text).sizeBytes()
+func growth(vm labspec.VM, slot string, actual inventory.Config) ([]Step, error) {
+	disk, _ := actual.Drive(slot)
+	size, ok := disk.SizeBytes()
 	wanted := int64(vm.OSDisk.Size)
 	switch {
 	case !ok || size == wanted:

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	labspecs "labctl/lab-specs"
 	"labctl/pkg/inventory"
@@ -50,7 +49,7 @@ func asAsked(lab *labspec.Lab, vm labspec.VM) map[string]string {
 		"boot": "order=scsi0", "scsi0": "zfs:base-9000-disk-0/vm-9100-disk-0,discard=on,iothread=1,size=32G,ssd=1",
 		"scsi1": "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1",
 	}
-	for _, setting := range hardware(lab, vm, template(nil).Config.Raw) {
+	for _, setting := range hardware(lab, vm, template(nil).Config) {
 		raw[setting.Key] = setting.Value
 	}
 	raw["scsihw"] = "virtio-scsi-single"
@@ -144,7 +143,7 @@ func TestReconfigureNeverAllocatesAgain(t *testing.T) {
 	vm := lab.VMs[0]
 	raw := asAsked(lab, vm)
 	raw["scsi1"] = "zfs:vm-9100-disk-7,size=64G"
-	step := reconfigure(Wanted{Lab: lab}, vm, raw)
+	step := reconfigure(Wanted{Lab: lab}, vm, pve.VMConfig{Raw: raw})
 	want := "scsi1=zfs:vm-9100-disk-7,cache=none,discard=on,iothread=1,ssd=1,serial=labctl-data"
 	if !strings.HasSuffix(step.Detail(), want) {
 		t.Errorf("settings %s, want the disk that is there: %s", step.Detail(), want)
@@ -220,28 +219,6 @@ func TestDown(t *testing.T) {
 	if strings.Contains(string(got), "9102") {
 		t.Errorf("plan %s touches a foreign VM", got)
 	}
-}
-
-// A disk's size survives the way to PVE's notation and back.
-func TestDriveSize(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Int64Range(0, 1<<20).Draw(t, "n")
-		unit := rapid.SampledFrom([]string{"", "K", "M", "G"}).Draw(t, "unit")
-		text := "zfs:vm-1-disk-0,cache=none,size=" + labspecNumber(n) + unit
-		got, ok := parseDrive(text).sizeBytes()
-		want := n << map[string]uint{"": 0, "K": 10, "M": 20, "G": 30}[unit]
-		if !ok || got != want {
-			t.Fatalf("%s: %d, %v, want %d", text, got, ok, want)
-		}
-	})
-}
-
-func labspecNumber(n int64) string {
-	text, err := json.Marshal(n)
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
 
 func TestVMThatLeftTheSpecIsNotForgotten(t *testing.T) {

@@ -23,7 +23,6 @@ type Clone struct {
 	VMName       string // the name on PVE
 	Pool         string
 	Full         bool // copy every block instead of a linked clone
-	Storage      string
 }
 
 // Configure sets cores, memory, the data disk and the rest in one request.

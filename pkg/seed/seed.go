@@ -12,7 +12,7 @@ type Param struct{ Key, Value string }
 
 // Cloud returns PVE's own cloud-init keys (qm(1), "Cloud-Init") for the VM with the given index in the lab; all but
 // sshkeys, whose encoding is PVE's.
-func Cloud(lab *labspec.Lab, _ labspec.VM, index int) []Param {
+func Cloud(lab *labspec.Lab, index int) []Param {
 	params := []Param{
 		{"ciuser", lab.User},
 		{"ipconfig0", ipconfig(lab.Network, index)},

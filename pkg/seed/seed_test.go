@@ -40,7 +40,7 @@ func TestCloud(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			lab := &labspec.Lab{User: "lab", Network: test.network}
-			if diff := cmp.Diff(test.want, Cloud(lab, labspec.VM{}, test.index)); diff != "" {
+			if diff := cmp.Diff(test.want, Cloud(lab, test.index)); diff != "" {
 				t.Errorf("cloud-init keys (-want +got):\n%s", diff)
 			}
 		})
