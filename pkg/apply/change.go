@@ -18,6 +18,7 @@ type change struct {
 	work   string // finer than op, when changes of one op take different times
 	vm     string // name in the spec
 	ref    pve.VMRef
+	volume string // for an upload or its removal
 	detail string
 	send   func(ctx context.Context) (task pve.UPID, running bool, err error)
 	// inspect judges a task that succeeded with warnings; nil when warnings do not matter.
@@ -27,6 +28,9 @@ type change struct {
 	tasks    pve.TaskFilter
 	// undone says that PVE takes everything back when the change fails with this error.
 	undone error
+	// abort says that the change's task is ended, and not waited for, when the work is cancelled.
+	abort     bool
+	cancelled <-chan struct{} // when that is so
 }
 
 // tasked adapts a call that always starts a task.
@@ -48,6 +52,9 @@ func (e *Executor) do(ctx context.Context, c change) error {
 		return err
 	}
 	seeThrough := context.WithoutCancel(ctx)
+	if c.abort {
+		c.cancelled = ctx.Done()
+	}
 	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second),
 		backoff.WithMaxInterval(8*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.Retry(func() error {
@@ -57,7 +64,13 @@ func (e *Executor) do(ctx context.Context, c change) error {
 		}
 		return err
 	}, backoff.WithContext(backoff.WithMaxRetries(policy, retries), ctx))
-	if err != nil {
+	var task *pve.TaskError
+	switch {
+	case c.abort && ctx.Err() != nil && errors.As(err, &task):
+		return context.Cause(ctx)
+	case err != nil && c.volume != "":
+		return fmt.Errorf("%s %s: %w", c.op, c.volume, err)
+	case err != nil:
 		return fmt.Errorf("%s VM %s (%d): %w", c.op, c.vm, c.ref.ID, err)
 	}
 	return nil
@@ -74,7 +87,7 @@ func mayBeSentAgain(err error) bool {
 
 // once is one try of a change.
 func (e *Executor) once(ctx context.Context, c change) error {
-	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Detail: c.detail})
+	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Volume: c.volume, Detail: c.detail})
 	if err != nil {
 		return err
 	}
@@ -89,7 +102,7 @@ func (e *Executor) once(ctx context.Context, c change) error {
 	}
 	// The task is waited for even when the journal cannot take its ID any more: the intent is on disk.
 	started := e.Journal.Started(intent, task.String())
-	status, err := e.API.Wait(pve.WithWork(ctx, c.work), task, nil)
+	status, err := e.awaitOwn(ctx, c, task)
 	if err != nil {
 		return errors.Join(e.failed(ctx, c, intent, err), started)
 	}
@@ -99,6 +112,23 @@ func (e *Executor) once(ctx context.Context, c change) error {
 		}
 	}
 	return errors.Join(e.Journal.Finished(intent, journal.ResultDone, nil), started)
+}
+
+// awaitOwn waits for the task of a change. One that may be aborted is, as soon as the work is cancelled; it is waited for
+// all the same, since PVE then takes back what it made.
+func (e *Executor) awaitOwn(ctx context.Context, c change, task pve.UPID) (pve.TaskStatus, error) {
+	ended := make(chan struct{})
+	defer close(ended)
+	if c.cancelled != nil {
+		go func() {
+			select {
+			case <-c.cancelled:
+				_ = e.API.AbortTask(ctx, task) // when it cannot be aborted it is waited for
+			case <-ended:
+			}
+		}()
+	}
+	return e.API.Wait(pve.WithWork(ctx, c.work), task, nil)
 }
 
 // failed records how a task failed, or that nobody knows.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,18 +17,19 @@ import (
 )
 
 // Down carries out a plan of plan.Down: VMs stop side by side, are destroyed one after the other, and when all are gone
-// the proofs are made side by side, which share their requests. It goes on past failures; the error joins all of them and holds a *LeftoverError for every VM that could not be removed with proof.
+// the proofs are made side by side, which share their requests; uploads go with them. It goes on past failures; the error joins all of them and holds a *LeftoverError for everything that could not be removed with proof.
 func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
-	shelves, err := e.shelves(ctx, todo)
-	if err != nil {
+	shelves := &shelves{look: e.shelf}
+	if err := shelves.fill(ctx, todo); err != nil {
 		return leftoversOf(todo, err)
 	}
+	todo.Sequences = slices.Clone(todo.Sequences) // a VM that has moved is followed
 	failures := make([]error, len(todo.Sequences))
-	for _, proofs := range []bool{false, true} {
+	for _, last := range []bool{false, true} {
 		var wait sync.WaitGroup
-		for i, sequence := range todo.Sequences {
+		for i := range todo.Sequences {
 			if failures[i] == nil {
-				wait.Go(func() { failures[i] = e.remove(ctx, sequence, shelves[sequence.Node], proofs) })
+				wait.Go(func() { failures[i] = e.remove(ctx, &todo.Sequences[i], shelves, last) })
 			}
 		}
 		wait.Wait()
@@ -35,7 +37,7 @@ func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 	return errors.Join(failures...)
 }
 
-// leftoversOf says of every VM of the plan that it may be left.
+// leftoversOf says of everything in the plan that it may be left.
 func leftoversOf(todo plan.Plan, err error) error {
 	var all []error
 	for _, sequence := range todo.Sequences {
@@ -44,41 +46,115 @@ func leftoversOf(todo plan.Plan, err error) error {
 	return errors.Join(all...)
 }
 
-// remove runs the steps for one VM: either the proof, or all others.
-func (e *Executor) remove(ctx context.Context, sequence plan.Sequence, where shelf, proof bool) error {
+// remove runs the steps for one VM or upload: either those that come last, or all others. A VM that an operator moved to
+// another node meanwhile is followed there once.
+func (e *Executor) remove(ctx context.Context, sequence *plan.Sequence, shelves *shelves, last bool) error {
 	name := sequence.VM
 	if name == "" {
 		name = fmt.Sprint(sequence.VMID)
 	}
-	ref := pve.VMRef{Node: sequence.Node, ID: pve.VMID(sequence.VMID)}
 	for _, step := range sequence.Steps {
-		if _, isProof := step.(plan.Prove); isProof != proof {
+		if comesLast(step) != last {
 			continue
 		}
-		err := e.step(name, step, func() error { return e.removeStep(ctx, name, ref, step, where) })
+		try := func() error { return e.removeStep(ctx, name, *sequence, step, shelves) }
+		err := e.step(name, step, try)
+		if node, moved := e.movedTo(ctx, *sequence, err); moved {
+			sequence.Formerly = append(sequence.Formerly, sequence.Node)
+			sequence.Node = node
+			err = e.step(name, step, try)
+		}
 		var left *LeftoverError
 		switch {
 		case err == nil:
 		case errors.As(err, &left):
 			return err
 		default:
-			return &LeftoverError{VM: name, Ref: ref, Err: err}
+			return &LeftoverError{VM: name, Ref: refOf(*sequence), Err: err}
 		}
 	}
 	return nil
 }
 
-func (e *Executor) removeStep(ctx context.Context, name string, ref pve.VMRef, step plan.Step, where shelf) error {
+func refOf(sequence plan.Sequence) pve.VMRef {
+	return pve.VMRef{Node: sequence.Node, ID: pve.VMID(sequence.VMID)}
+}
+
+// comesLast says whether a step waits until all VMs are destroyed.
+func comesLast(step plan.Step) bool {
 	switch step.(type) {
+	case plan.Prove, plan.Free:
+		return true
+	default:
+		return false
+	}
+}
+
+// movedTo says where a VM is that was not found on its node: only the cluster's list knows (failure mode 76).
+func (e *Executor) movedTo(ctx context.Context, sequence plan.Sequence, err error) (string, bool) {
+	if !errors.Is(err, pve.ErrVMNotFound) {
+		return "", false
+	}
+	resources, err := e.API.Resources(ctx)
+	if err != nil {
+		return "", false
+	}
+	for _, resource := range resources {
+		if resource.VMID == pve.VMID(sequence.VMID) && resource.Node != sequence.Node {
+			return resource.Node, true
+		}
+	}
+	return "", false
+}
+
+func (e *Executor) removeStep(ctx context.Context, name string, sequence plan.Sequence, step plan.Step, shelves *shelves) error {
+	ref := refOf(sequence)
+	switch step := step.(type) {
 	case plan.Stop:
-		return e.stop(ctx, name, ref)
+		return e.halt(ctx, name, ref, step)
 	case plan.Destroy:
-		return e.gates.free(ctx, ref.Node, func() error { return e.destroy(ctx, name, ref, where) })
+		where, err := shelves.of(ctx, ref.Node)
+		if err != nil {
+			return err
+		}
+		return e.freeing(ctx, ref.Node, func() error { return e.destroy(ctx, name, ref, where) })
+	case plan.Free:
+		return e.free(ctx, name, ref.Node, step)
 	case plan.Prove:
-		return e.prove(ctx, name, ref, where)
+		var all []error
+		for _, node := range append([]string{ref.Node}, sequence.Formerly...) {
+			where, err := shelves.of(ctx, node)
+			if err == nil {
+				err = e.prove(ctx, name, pve.VMRef{Node: node, ID: ref.ID}, where, step)
+			}
+			all = append(all, err)
+		}
+		return errors.Join(all...)
 	default:
 		return fmt.Errorf("VM %s: step %s does not belong into down", name, step.Name())
 	}
+}
+
+// haPatience is how long the HA manager may take to stop a VM: it looks every 10 s (pve-ha-manager, CRM).
+const haPatience = 2 * time.Minute
+
+// halt stops the VM. Of one that HA manages the task only asks the HA manager to stop it (failure mode 77).
+func (e *Executor) halt(ctx context.Context, name string, ref pve.VMRef, step plan.Stop) error {
+	if err := e.stop(ctx, name, ref); err != nil || !step.ByHA {
+		return err
+	}
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second), backoff.WithMaxInterval(5*time.Second),
+		backoff.WithMaxElapsedTime(haPatience))
+	return backoff.Retry(func() error {
+		running, err := e.isRunning(ctx, ref)
+		switch {
+		case err != nil:
+			return backoff.Permanent(err)
+		case running:
+			return fmt.Errorf("VM %d is managed by HA and still runs", ref.ID)
+		}
+		return nil
+	}, backoff.WithContext(policy, ctx))
 }
 
 func (e *Executor) stop(ctx context.Context, name string, ref pve.VMRef) error {
@@ -95,12 +171,17 @@ func (e *Executor) stop(ctx context.Context, name string, ref pve.VMRef) error {
 
 // destroy removes the VM after reading its mark once more: what is not ours is never destroyed, whatever the plan says.
 func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, where shelf) error {
-	config, err := e.API.VMConfig(ctx, ref)
+	config, err := e.unlocked(ctx, name, ref)
 	if gone, lookErr := e.isGone(ctx, ref, err); gone || lookErr != nil {
 		return lookErr
 	}
 	if mark, ok := inventory.ParseMark(config.Description()); !ok || !mark.SameLab(e.Mark) {
 		return fmt.Errorf("VM %d does not carry the mark of lab %s any more: it is left alone", ref.ID, e.Mark.Lab)
+	}
+	if config.Protection() { // inherited from the template, or set on a throw-away VM: the mark decides
+		if err := e.unprotect(ctx, name, ref); err != nil {
+			return errors.Join(err, pve.ErrProtected)
+		}
 	}
 	remove := e.destroyChange(name, ref, len(where.strangers(ref, config)) == 0)
 	policy := backoff.WithContext(backoff.WithMaxRetries(backoff.NewConstantBackOff(2*time.Second), 3), ctx)

@@ -32,6 +32,10 @@ type Changer interface {
 	Stop(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 	Destroy(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 	DestroyOnly(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
+	Upload(ctx context.Context, node, storage string, file pve.File) (pve.UPID, error)
+	DeleteVolume(ctx context.Context, node, volumeID string) (pve.UPID, error)
+	// AbortTask starts no task: it ends one.
+	AbortTask(ctx context.Context, task pve.UPID) error
 }
 
 // API is the part of PVE that apply works with.
@@ -66,15 +70,18 @@ type Executor struct {
 	Observer Observer
 	Pool     string
 	Mark     inventory.Mark // of this lab run; the VM's name is filled in
+	Gates    Gates          // shared with others who work on the same server; nil: nobody else does
 
 	// Needed by Up only.
 	Lab       *labspec.Lab
 	CloudInit func(index int) []pve.Param // for the VM at that place in the spec
+	// SeedImage is the cloud-init image for the VM at that place in the spec, when the plan uploads one.
+	SeedImage func(index int) ([]byte, error)
 	Readiness Readiness
 	KeepGoing bool // the failure of one VM does not stop the others
 
 	vmids vmids
-	gates gates
+	own   LocalGates
 }
 
 // mark is the owner mark for one VM.

@@ -5,6 +5,28 @@ import (
 	"sync"
 )
 
+// Gate is what queues: changes of one kind on one node.
+type Gate struct {
+	Kind   GateKind
+	Node   string
+	AtOnce int // so many may be inside
+}
+
+// GateKind is a kind of change that queues for PVE's storage lock.
+type GateKind string
+
+// The kinds of changes that queue.
+const (
+	GateAllocate GateKind = "allocate"
+	GateFree     GateKind = "free"
+)
+
+// Gates limit how many changes of one kind run at once on one node, whoever makes them.
+type Gates interface {
+	// Enter waits until there is room, or ctx ends. The caller leaves when the change has ended.
+	Enter(ctx context.Context, gate Gate) (leave func(), err error)
+}
+
 // Allocations on one local storage queue for PVE's storage lock, whose waiters give up after 10 s. Three at once stay
 // below that even with 4 s each; frees run alone, since a free that times out leaks its volume behind an `OK` (pve-api
 // lab-findings §32, §33).
@@ -13,41 +35,54 @@ const (
 	freesAtOnce       = 1
 )
 
-// gates limit how many changes of one kind run at once on one node. The zero value is ready for use.
-type gates struct {
-	mu    sync.Mutex
-	slots map[gateKey]chan struct{}
+// allocating runs a change that allocates volumes.
+func (e *Executor) allocating(ctx context.Context, node string, run func() error) error {
+	return e.inside(ctx, Gate{Kind: GateAllocate, Node: node, AtOnce: allocationsAtOnce}, run)
 }
 
-type gateKey struct{ kind, node string }
-
-func (g *gates) allocate(ctx context.Context, node string, run func() error) error {
-	return g.enter(ctx, gateKey{"allocate", node}, allocationsAtOnce, run)
+// freeing runs a change that frees volumes.
+func (e *Executor) freeing(ctx context.Context, node string, run func() error) error {
+	return e.inside(ctx, Gate{Kind: GateFree, Node: node, AtOnce: freesAtOnce}, run)
 }
 
-func (g *gates) free(ctx context.Context, node string, run func() error) error {
-	return g.enter(ctx, gateKey{"free", node}, freesAtOnce, run)
-}
-
-func (g *gates) enter(ctx context.Context, key gateKey, atOnce int, run func() error) error {
-	slot := g.slot(key, atOnce)
-	select {
-	case slot <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+func (e *Executor) inside(ctx context.Context, gate Gate, run func() error) error {
+	gates := e.Gates
+	if gates == nil {
+		gates = &e.own
 	}
-	defer func() { <-slot }()
+	leave, err := gates.Enter(ctx, gate)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return run()
 }
 
-func (g *gates) slot(key gateKey, atOnce int) chan struct{} {
+// LocalGates are gates within one process. The zero value is ready for use.
+type LocalGates struct {
+	mu    sync.Mutex
+	slots map[Gate]chan struct{}
+}
+
+// Enter implements Gates.
+func (g *LocalGates) Enter(ctx context.Context, gate Gate) (func(), error) {
+	slot := g.slot(gate)
+	select {
+	case slot <- struct{}{}:
+		return func() { <-slot }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (g *LocalGates) slot(gate Gate) chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.slots == nil {
-		g.slots = map[gateKey]chan struct{}{}
+		g.slots = map[Gate]chan struct{}{}
 	}
-	if g.slots[key] == nil {
-		g.slots[key] = make(chan struct{}, atOnce)
+	if g.slots[gate] == nil {
+		g.slots[gate] = make(chan struct{}, gate.AtOnce)
 	}
-	return g.slots[key]
+	return g.slots[gate]
 }

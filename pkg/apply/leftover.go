@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,7 +21,11 @@ type LeftoverError struct {
 // Error names what is left, why, and the commands.
 func (e *LeftoverError) Error() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "VM %s (%d on node %s) could not be removed with proof", e.VM, e.Ref.ID, e.Ref.Node)
+	if e.Ref.ID == 0 {
+		fmt.Fprintf(&text, "what was uploaded for %s to node %s could not be removed with proof", e.VM, e.Ref.Node)
+	} else {
+		fmt.Fprintf(&text, "VM %s (%d on node %s) could not be removed with proof", e.VM, e.Ref.ID, e.Ref.Node)
+	}
 	if e.Err != nil {
 		fmt.Fprintf(&text, ": %v", e.Err)
 	}
@@ -49,6 +54,12 @@ func (e *LeftoverError) Commands() []string {
 	}
 	if e.Unproved {
 		return []string{fmt.Sprintf("pvesm list STORAGE --vmid %d   # compare with `qm config %d`", e.Ref.ID, e.Ref.ID)}
+	}
+	if e.Ref.ID == 0 {
+		return []string{"pvesm list STORAGE --content iso   # labctl's are named labctl-LAB-..."}
+	}
+	if errors.Is(e.Err, pve.ErrProtected) {
+		return []string{fmt.Sprintf("qm set %d --protection 0; qm stop %d; qm destroy %d --purge 1 --destroy-unreferenced-disks 1", e.Ref.ID, e.Ref.ID, e.Ref.ID)}
 	}
 	destroy := fmt.Sprintf("qm unlock %d; qm stop %d; qm destroy %d --purge 1 --destroy-unreferenced-disks 1", e.Ref.ID, e.Ref.ID, e.Ref.ID)
 	if !e.Unread {

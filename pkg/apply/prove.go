@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"labctl/pkg/journal"
+	"labctl/pkg/plan"
 	"labctl/pkg/pve"
 )
 
@@ -15,24 +16,34 @@ const probeRounds = 3
 // errUnmade is why volumes under our VMID are left alone.
 var errUnmade = errors.New("volumes with this VMID's name that labctl did not make were found: look at them before removing them")
 
+// errUnproved is why volumes under a VMID that only the server's task list speaks of are left alone.
+var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them")
+
 // prove shows that no volume of a destroyed VM is left. A token whose rights come from the pool sees no volume of a VMID
 // that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
 // VMID's name (pve-api lab-findings §3). The VMID is one that this lab made itself, and its volumes are looked at first.
-func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where shelf) error {
+func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where shelf, step plan.Prove) error {
 	var left []pve.Volume
 	for range probeRounds {
-		if err := e.do(ctx, e.probeChange(name, ref)); err != nil {
+		err := e.do(ctx, e.probeChange(name, ref))
+		if step.LookOnly && errors.Is(err, pve.ErrExists) {
+			return nil // somebody made a VM there since: nothing says that it has to do with us
+		}
+		if err != nil {
 			return &LeftoverError{VM: name, Ref: ref, Err: err, Unproved: errors.Is(err, pve.ErrExists)}
 		}
 		found, lookErr := e.volumes(ctx, ref, where.storages)
-		if err := e.removeProbe(ctx, name, ref, found); err != nil {
+		if err := e.removeProbe(ctx, name, ref, found, step); err != nil {
 			return &LeftoverError{VM: name, Ref: ref, Err: err}
 		}
 		if lookErr != nil {
 			return &LeftoverError{VM: name, Ref: ref, Err: lookErr}
 		}
-		if len(unmade(found)) > 0 {
+		switch {
+		case len(unmade(found)) > 0:
 			return &LeftoverError{VM: name, Ref: ref, Volumes: found, Err: errUnmade}
+		case step.LookOnly && len(found) > 0:
+			return &LeftoverError{VM: name, Ref: ref, Volumes: found, Err: errUnproved}
 		}
 		if left = found; len(left) == 0 {
 			return nil
@@ -43,14 +54,14 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 
 // removeProbe destroys the empty VM, and with it the volumes that are ours. Only when it frees something does it queue
 // with the other destroys.
-func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume) error {
-	sweep := len(found) > 0 && len(unmade(found)) == 0
+func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume, step plan.Prove) error {
+	sweep := len(found) > 0 && len(unmade(found)) == 0 && !step.LookOnly
 	destroy := e.destroyChange(name, ref, sweep)
 	if !sweep {
 		destroy.work = "empty"
 		return e.do(ctx, destroy)
 	}
-	return e.gates.free(ctx, ref.Node, func() error { return e.do(ctx, destroy) })
+	return e.freeing(ctx, ref.Node, func() error { return e.do(ctx, destroy) })
 }
 
 func (e *Executor) probeChange(name string, ref pve.VMRef) change {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"labctl/pkg/plan"
 	"labctl/pkg/pve"
@@ -17,21 +18,43 @@ type shelf struct {
 	volumes  []pve.Volume
 }
 
-// shelves looks at the storages of every node of the plan. Destroying a VM with its unreferenced disks frees volumes by
-// name on all storages, whoever uses them (pve-api lab-findings §27), so what has such a name is known before.
-func (e *Executor) shelves(ctx context.Context, todo plan.Plan) (map[string]shelf, error) {
-	all := map[string]shelf{}
+// shelves are those of every node that a removal has to do with. Destroying a VM with its unreferenced disks frees volumes
+// by name on all storages, whoever uses them (pve-api lab-findings §27), so what has such a name is looked at before.
+type shelves struct {
+	look func(ctx context.Context, node string) (shelf, error)
+
+	mu   sync.Mutex
+	seen map[string]shelf
+}
+
+// fill looks at every node of the plan.
+func (s *shelves) fill(ctx context.Context, todo plan.Plan) error {
 	for _, sequence := range todo.Sequences {
-		if _, done := all[sequence.Node]; done {
-			continue
+		for _, node := range append([]string{sequence.Node}, sequence.Formerly...) {
+			if _, err := s.of(ctx, node); err != nil {
+				return err
+			}
 		}
-		one, err := e.shelf(ctx, sequence.Node)
-		if err != nil {
-			return nil, err
-		}
-		all[sequence.Node] = one
 	}
-	return all, nil
+	return nil
+}
+
+// of returns the shelf of a node, which is looked at once.
+func (s *shelves) of(ctx context.Context, node string) (shelf, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, done := s.seen[node]; done {
+		return one, nil
+	}
+	one, err := s.look(ctx, node)
+	if err != nil {
+		return shelf{}, err
+	}
+	if s.seen == nil {
+		s.seen = map[string]shelf{}
+	}
+	s.seen[node] = one
+	return one, nil
 }
 
 func (e *Executor) shelf(ctx context.Context, node string) (shelf, error) {

@@ -70,10 +70,12 @@ func (e *Executor) raise(ctx context.Context, sequence plan.Sequence) error {
 
 func (e *Executor) raiseStep(ctx context.Context, vm *VM, step plan.Step) error {
 	switch step := step.(type) {
+	case plan.Upload:
+		return e.upload(ctx, vm, step)
 	case plan.Clone:
-		return e.gates.allocate(ctx, vm.Ref.Node, func() error { return e.clone(ctx, vm, step) })
+		return e.allocating(ctx, vm.Ref.Node, func() error { return e.clone(ctx, vm, step) })
 	case plan.Configure:
-		return e.gates.allocate(ctx, vm.Ref.Node, func() error { return e.configure(ctx, vm, step) })
+		return e.allocating(ctx, vm.Ref.Node, func() error { return e.configure(ctx, vm, step) })
 	case plan.Grow:
 		return e.grow(ctx, vm, step)
 	case plan.Start:
@@ -113,6 +115,7 @@ func (e *Executor) cloneChange(vm VM, step plan.Clone) change {
 		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, vm.Ref) },
 		tasks:    pve.TaskFilter{Type: "qmclone", VMID: source.ID}, // filed under the source
 		undone:   pve.ErrLeftover,
+		abort:    step.Full, // it may copy for long; PVE takes back what an aborted one made (pve-api lab-findings §43)
 	}
 }
 

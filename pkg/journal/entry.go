@@ -3,7 +3,10 @@ package journal
 import "time"
 
 // Format is the version of the record layout that this package writes. A later labctl reads every earlier one.
-const Format = 1
+//
+//   - 1: the first.
+//   - 2: uploads (OpUpload, OpFree, Intent.Volume), and the run's owner and pool in Begin.
+const Format = 2
 
 // Entry is one line of the journal. Exactly one of the pointers is set.
 type Entry struct {
@@ -24,8 +27,10 @@ type Begin struct {
 	Format  int       `json:"format"`
 	RunID   string    `json:"run"`
 	Lab     string    `json:"lab"`
-	Server  string    `json:"server"` // the API's URL
-	Version string    `json:"labctl"` // the labctl that began the run
+	Owner   string    `json:"owner,omitempty"` // as in the owner mark; "" before format 2
+	Pool    string    `json:"pool,omitempty"`  // "" before format 2
+	Server  string    `json:"server"`          // the API's URL
+	Version string    `json:"labctl"`          // the labctl that began the run
 	SpecSHA string    `json:"spec_sha256"`
 	Expires time.Time `json:"expires"`
 }
@@ -41,7 +46,9 @@ const (
 	OpStart     Op = "start"
 	OpStop      Op = "stop"
 	OpDestroy   Op = "destroy"
-	OpProbe     Op = "probe" // an empty VM that claims the VMID while the storages are looked at
+	OpProbe     Op = "probe"  // an empty VM that claims the VMID while the storages are looked at
+	OpUpload    Op = "upload" // a file put on a storage
+	OpFree      Op = "free"   // an upload removed
 )
 
 // Intent says what is about to be sent. It is on disk before the request leaves.
@@ -49,7 +56,8 @@ type Intent struct {
 	Op     Op     `json:"op"`
 	VM     string `json:"vm"`
 	Node   string `json:"node"`
-	VMID   int    `json:"vmid"`
+	VMID   int    `json:"vmid"`             // 0 for an upload
+	Volume string `json:"volume,omitempty"` // of an upload, such as "local:iso/seed.iso"
 	Detail string `json:"detail,omitempty"`
 }
 

@@ -317,3 +317,47 @@ func TestOpenIntentsKeepTheirTime(t *testing.T) {
 		t.Errorf("state %+v, error %v", state, err)
 	}
 }
+
+// An upload belongs to no VMID; it stays known until its removal is done.
+func TestUploadsAreRemembered(t *testing.T) {
+	j, path := begun(t)
+	const volume = "local:iso/seed.iso"
+	upload := func(op Op, result Result) {
+		t.Helper()
+		intent, err := j.Intend(Intent{Op: op, VM: "2gb", Node: "pve", Volume: volume})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result == "" {
+			return
+		}
+		if err := j.Finished(intent, result, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		op     Op
+		result Result
+		known  int
+	}{
+		{OpUpload, ResultRefused, 0},
+		{OpUpload, "", 1},
+		{OpUpload, ResultUnknown, 1},
+		{OpUpload, ResultDone, 1},
+		{OpFree, ResultFailed, 1},
+		{OpFree, "", 1},
+		{OpFree, ResultDone, 0},
+	} {
+		upload(step.op, step.result)
+		state, err := Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := state.Uploads(); len(got) != step.known || (step.known == 1 && (got[0].Volume != volume || got[0].Node != "pve" || got[0].VM != "2gb")) {
+			t.Errorf("after %s %s: uploads %+v", step.op, step.result, got)
+		}
+		if len(state.VMs) != 0 {
+			t.Errorf("after %s: an upload became a VM: %+v", step.op, state.VMs)
+		}
+	}
+}

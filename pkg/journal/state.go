@@ -18,8 +18,26 @@ type State struct {
 	// Detached are the commands that may still run on the targets: ID to target.
 	Detached map[string]string
 
+	uploads []Upload
 	lastSeq int
 	lossy   bool // a line of the run is lost, which may have been about any VM
+}
+
+// Upload is a file that the run may have put on a storage.
+type Upload struct {
+	VM     string // whom it is for, by its name in the spec
+	Node   string
+	Volume string // such as "local:iso/seed.iso"
+
+	touched bool
+}
+
+// Uploads returns the files that may be on a storage: every upload but the refused and the removed ones.
+func (s *State) Uploads() []Upload {
+	return slices.DeleteFunc(slices.Clone(s.uploads), func(upload Upload) bool {
+		open := slices.ContainsFunc(s.Open, func(open OpenIntent) bool { return open.Volume == upload.Volume && open.Node == upload.Node })
+		return !upload.touched && !open && !s.lossy
+	})
 }
 
 // VM is what the journal knows of one VMID of the run.
@@ -79,6 +97,7 @@ func (s *State) clone() *State {
 		copied.VMs[i].Done = slices.Clone(copied.VMs[i].Done)
 	}
 	copied.Open = slices.Clone(s.Open)
+	copied.uploads = slices.Clone(s.uploads)
 	copied.Detached = maps.Clone(s.Detached)
 	copied.Facts = make(map[string]map[string]string, len(s.Facts))
 	for target, values := range s.Facts {
@@ -97,7 +116,11 @@ func (s *State) apply(entry Entry) error {
 		*s = *newState()
 		s.Run = entry.Begin
 	case entry.Intent != nil:
-		s.vm(*entry.Intent)
+		if entry.Intent.Volume != "" {
+			s.upload(*entry.Intent)
+		} else {
+			s.vm(*entry.Intent)
+		}
 		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent, Time: entry.Time})
 	case entry.Task != nil:
 		for i := range s.Open {
@@ -146,10 +169,36 @@ func (s *State) close(outcome Outcome) {
 	if at < 0 || outcome.Result == ResultUnknown {
 		return
 	}
+	if intent := s.Open[at].Intent; intent.Volume != "" {
+		s.closeUpload(intent, outcome.Result)
+		s.Open = slices.Delete(s.Open, at, at+1)
+		return
+	}
 	vm := s.vm(s.Open[at].Intent)
 	vm.touched = vm.touched || outcome.Result != ResultRefused
 	if outcome.Result == ResultDone {
 		vm.Done = append(vm.Done, s.Open[at].Op)
 	}
 	s.Open = slices.Delete(s.Open, at, at+1)
+}
+
+// upload returns the record of the intent's volume, made on first mention.
+func (s *State) upload(intent Intent) *Upload {
+	for i := range s.uploads {
+		if s.uploads[i].Volume == intent.Volume && s.uploads[i].Node == intent.Node {
+			return &s.uploads[i]
+		}
+	}
+	s.uploads = append(s.uploads, Upload{VM: intent.VM, Node: intent.Node, Volume: intent.Volume})
+	return &s.uploads[len(s.uploads)-1]
+}
+
+// closeUpload notes how an upload, or its removal, ended.
+func (s *State) closeUpload(intent Intent, result Result) {
+	upload := s.upload(intent)
+	if intent.Op == OpFree && result == ResultDone {
+		s.uploads = slices.DeleteFunc(s.uploads, func(u Upload) bool { return u.Volume == intent.Volume && u.Node == intent.Node })
+		return
+	}
+	upload.touched = upload.touched || result != ResultRefused
 }

@@ -14,7 +14,9 @@ type Sequence struct {
 	Node   string
 	VMID   int
 	Exists bool // the VM was there before the plan
-	Steps  []Step
+	// Formerly are other nodes on which the VM was, and may have left volumes.
+	Formerly []string
+	Steps    []Step
 }
 
 // Plan is what has to be done.

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Step is one change or check for one VM. It is one of Clone, Configure, Grow, Start, Ready, Stop, Destroy and Prove.
+// Step is one change or check for one VM. It is one of Upload, Clone, Configure, Grow, Start, Ready,
+// Stop, Destroy, Free and Prove.
 type Step interface {
 	// Name is the step's one-word name.
 	Name() string
@@ -16,6 +17,15 @@ type Step interface {
 
 // Setting is one key of a VM's configuration with its value, as PVE writes it.
 type Setting struct{ Key, Value string }
+
+// Upload puts the VM's cloud-init image on a storage.
+type Upload struct {
+	Storage  string
+	FileName string // with the owner mark, see inventory.UploadName
+}
+
+// VolumeID is the upload's name as a volume (PVE::Storage::Plugin, parse_volname).
+func (u Upload) VolumeID() string { return u.Storage + ":iso/" + u.FileName }
 
 // Clone makes the VM from the template.
 type Clone struct {
@@ -41,13 +51,27 @@ type Start struct{}
 type Ready struct{}
 
 // Stop stops the VM hard: nothing in it is worth a shutdown.
-type Stop struct{}
+type Stop struct {
+	ByHA bool // HA manages the VM: PVE passes the wish on, and the VM stops later
+}
 
 // Destroy destroys the VM with its disks.
 type Destroy struct{}
 
+// Free removes an upload and shows that it is gone.
+type Free struct{ Volume string }
+
 // Prove shows that no volume of the VMID is left on the storages.
-type Prove struct{}
+type Prove struct {
+	// LookOnly says that nothing proves the VMID ours: volumes that are found are reported and not removed.
+	LookOnly bool
+}
+
+// Name returns "upload".
+func (Upload) Name() string { return "upload" }
+
+// Name returns "free".
+func (Free) Name() string { return "free" }
 
 // Name returns "clone".
 func (Clone) Name() string { return "clone" }
@@ -72,6 +96,12 @@ func (Destroy) Name() string { return "destroy" }
 
 // Name returns "prove".
 func (Prove) Name() string { return "prove" }
+
+// Detail names the volume.
+func (u Upload) Detail() string { return "cloud-init image " + u.VolumeID() }
+
+// Detail names the volume.
+func (f Free) Detail() string { return f.Volume }
 
 // Detail names template, name and pool.
 func (c Clone) Detail() string {
@@ -111,6 +141,8 @@ func (Destroy) Detail() string { return "with its disks, jobs and leftover volum
 // Detail says how.
 func (Prove) Detail() string { return "no volume of this VMID is left" }
 
+func (Upload) sealed()    {}
+func (Free) sealed()      {}
 func (Clone) sealed()     {}
 func (Configure) sealed() {}
 func (Grow) sealed()      {}

@@ -14,6 +14,8 @@ type call struct {
 	params []Param
 	// readOnly calls change nothing and may be repeated: GET, and the agent's POST ping.
 	readOnly bool
+	// file goes behind the parameters, in a multipart body; nil for all calls but uploads.
+	file *File
 	// authorization is the header's value; only the auth handler sets it.
 	authorization string
 }

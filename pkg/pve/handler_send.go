@@ -41,6 +41,9 @@ func sendHandler(transport http.RoundTripper, base *url.URL) handler {
 
 func newRequest(ctx context.Context, base *url.URL, c call) (*http.Request, error) {
 	target := base.String() + "/api2/json" + c.path
+	if c.file != nil {
+		return newUploadRequest(ctx, target, c)
+	}
 	var body io.Reader
 	if params := encode(c.params); params != "" {
 		if c.method == http.MethodGet || c.method == http.MethodDelete {
@@ -56,11 +59,15 @@ func newRequest(ctx context.Context, base *url.URL, c call) (*http.Request, erro
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	setHeaders(req, c)
+	return req, nil
+}
+
+func setHeaders(req *http.Request, c call) {
 	req.Header.Set("User-Agent", "labctl")
 	if c.authorization != "" {
 		req.Header.Set("Authorization", c.authorization)
 	}
-	return req, nil
 }
 
 // reasonOf returns the status line's text without the number: PVE puts the

@@ -18,6 +18,7 @@ const changeGrace = 5 * time.Second
 // timeoutHandler bounds each try.
 func timeoutHandler(next handler, limit time.Duration) handler {
 	return func(ctx context.Context, c call) (answer, error) {
+		limit := limit + c.file.sendTime()
 		// Not context.DeadlineExceeded: the caller's deadline is another matter.
 		cause := fmt.Errorf("no answer within %v", limit)
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, cause)

@@ -84,7 +84,7 @@ func (c *Client) Volumes(ctx context.Context, node, storage string, owner VMID) 
 		Size    wireInt  `json:"size"`
 		VMID    wireInt  `json:"vmid"`
 	}
-	path := "/nodes/" + url.PathEscape(node) + "/storage/" + url.PathEscape(storage) + "/content"
+	path := storagePath(node, storage) + "/content"
 	if err := c.get(ctx, path, &w, params...); err != nil {
 		return nil, err
 	}
