@@ -37,6 +37,9 @@ var arrows = map[string][]string{
 	"pkg/journal":   {"pkg/internal/atomicfile"},
 	"pkg/guest":     {"pkg/pve", "pkg/remote"},
 	"pkg/apply":     {"pkg/labspec", "pkg/plan", "pkg/inventory", "pkg/journal", "pkg/pve", "pkg/seed", "pkg/guest", "pkg/remote"},
+	"pkg/labrun": {
+		"pkg/labspec", "pkg/seed", "pkg/inventory", "pkg/plan", "pkg/journal", "pkg/apply", "pkg/pve", "pkg/remote", "pkg/internal/atomicfile",
+	},
 	"pkg/telemetry": {"pkg/remote"},
 	"pkg/results":   {"pkg/fio", "pkg/internal/atomicfile"},
 	"pkg/validity":  {"pkg/fio", "pkg/telemetry", "pkg/results"},

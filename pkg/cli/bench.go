@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/journal"
+	"labctl/pkg/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 	"labctl/pkg/report"
@@ -90,17 +90,17 @@ func workloadNames(lab *labspec.Lab) []string {
 }
 
 // bench runs the suite and prints the report.
-func (a *app) bench(ctx context.Context, file labFile, options benchOptions) error {
-	filter, err := options.apply(file.lab)
+func (a *app) bench(ctx context.Context, file labrun.Spec, options benchOptions) error {
+	filter, err := options.apply(file.Lab)
 	if err != nil {
 		return err
 	}
-	state, err := journal.Read(filepath.Join(a.labDir(file.lab.Name), journalFile))
+	state, err := a.labStore().State(file.Lab.Name)
 	if err != nil {
 		return err
 	}
 	if !state.Active() {
-		return a.notUp(file.lab.Name)
+		return a.notUp(file.Lab.Name)
 	}
 	run, err := a.openLab(ctx, file)
 	if err != nil {
@@ -111,9 +111,9 @@ func (a *app) bench(ctx context.Context, file labFile, options benchOptions) err
 		err = errors.Join(err, a.showRun(id))
 	}
 	if isInterrupt(ctx) && !a.tearsDown {
-		a.progress().Line("%s", a.spellOut(fmt.Sprintf("interrupted: lab %s is still up; remove it with `labctl down`", run.lab.Name)))
+		a.progress().Line("%s", a.spellOut(fmt.Sprintf("interrupted: lab %s is still up; remove it with `labctl down`", run.Lab.Name)))
 	}
-	return errors.Join(err, run.close())
+	return errors.Join(err, run.Close())
 }
 
 // notUp says that a lab is not up, and where it might be instead.
@@ -122,7 +122,7 @@ func (a *app) notUp(lab string) error {
 	if a.flags.sandbox == "" {
 		other := app{flags: a.flags}
 		other.flags.sandbox = sandboxHost
-		if state, err := journal.Read(filepath.Join(other.labDir(lab), journalFile)); err == nil && state.Active() {
+		if state, err := other.labStore().State(lab); err == nil && state.Active() {
 			hint = " (it is up in the sandbox: add --sandbox)"
 		}
 	}
@@ -131,7 +131,7 @@ func (a *app) notUp(lab string) error {
 
 // measure connects to all targets and runs the schedule; the ID is that of the recorded run.
 func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite.Filter) (string, error) {
-	schedule := suite.Schedule(r.lab.Suite, r.lab.Targets(), options.seed, filter)
+	schedule := suite.Schedule(r.Lab.Suite, r.Lab.Targets(), options.seed, filter)
 	configs, err := r.checkVMs(ctx, schedule)
 	if err != nil {
 		return "", err
@@ -158,8 +158,8 @@ func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite
 		return "", err
 	}
 	runner := &suite.Runner{
-		RunID: writer.ID(), Targets: machines.targets(), Rest: r.lab.Suite.Rest, Files: r.lab.Suite.Files,
-		Recorder: writer, Journal: r.journal, Observer: &trialObserver{talk: r.app.progress()},
+		RunID: writer.ID(), Targets: machines.targets(), Rest: r.Lab.Suite.Rest, Files: r.Lab.Suite.Files,
+		Recorder: writer, Journal: r.Journal, Observer: &trialObserver{talk: r.app.progress()},
 	}
 	spent, runErr := runner.Run(ctx, schedule)
 	r.removeTestFiles(ctx, runner)
@@ -190,18 +190,18 @@ func (r *labRun) finish(writer *results.Writer, spent suite.Spent, runErr error)
 
 // removeTestFiles deletes fio's files, unless the lab wants to reuse them. The VMs' go with their disks anyway.
 func (r *labRun) removeTestFiles(ctx context.Context, runner *suite.Runner) {
-	if r.lab.Suite.Files != labspec.FilesFresh || r.lab.Host == nil {
+	if r.Lab.Suite.Files != labspec.FilesFresh || r.Lab.Host == nil {
 		return
 	}
-	target, ok := runner.Targets[r.lab.Host.Name]
+	target, ok := runner.Targets[r.Lab.Host.Name]
 	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	for _, workload := range r.lab.Suite.Workloads {
+	for _, workload := range r.Lab.Suite.Workloads {
 		if err := suite.RemoveFiles(ctx, target, workload.Job); err != nil {
-			r.app.progress().Line("%s: %v", r.lab.Host.Name, err)
+			r.app.progress().Line("%s: %v", r.Lab.Host.Name, err)
 			return
 		}
 	}
@@ -214,11 +214,11 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 		return results.Run{}, fmt.Errorf("asking for the server's version: %w", err)
 	}
 	run := results.Run{
-		Kind: results.KindMeasured, Lab: r.lab.Name, Suite: r.lab.Suite.Name, Title: r.lab.Description,
-		Blocks: r.lab.Suite.Blocks, Seed: seed, Rest: results.Duration(r.lab.Suite.Rest), FilePolicy: string(r.lab.Suite.Files),
+		Kind: results.KindMeasured, Lab: r.Lab.Name, Suite: r.Lab.Suite.Name, Title: r.Lab.Description,
+		Blocks: r.Lab.Suite.Blocks, Seed: seed, Rest: results.Duration(r.Lab.Suite.Rest), FilePolicy: string(r.Lab.Suite.Files),
 		Provenance: results.Provenance{
-			LabctlVersion: version(), Spec: string(r.file.text), SpecSHA256: r.file.sha256(),
-			PVEVersion: server.Version, PVENode: r.lab.Node, LabRunID: r.journal.State().Run.RunID, Sandbox: r.app.flags.sandbox,
+			LabctlVersion: version(), Spec: string(r.Text), SpecSHA256: r.SHA256(),
+			PVEVersion: server.Version, PVENode: r.Lab.Node, LabRunID: r.Journal.State().Run.RunID, Sandbox: r.app.flags.sandbox,
 		},
 	}
 	if r.server.sandbox != nil {
@@ -227,7 +227,7 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 	for _, machine := range machines {
 		run.Targets = append(run.Targets, machine.describe())
 	}
-	for _, workload := range r.lab.Suite.Workloads {
+	for _, workload := range r.Lab.Suite.Workloads {
 		if slices.ContainsFunc(schedule, func(p suite.Planned) bool { return p.Workload.Name == workload.Name }) {
 			run.Workloads = append(run.Workloads, results.Workload{Name: workload.Name, CommandLine: workload.Job.CommandLine()})
 		}

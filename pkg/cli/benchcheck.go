@@ -14,12 +14,12 @@ import (
 // checkVMs refuses to measure VMs that are not what the spec says, since the spec goes into the results as what was
 // measured. It returns the VMs' configurations as PVE has them.
 func (r *labRun) checkVMs(ctx context.Context, schedule []suite.Planned) (map[string]map[string]string, error) {
-	observed, err := r.observe(ctx)
+	observed, err := r.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	configs := map[string]map[string]string{}
-	for _, vm := range r.lab.VMs {
+	for _, vm := range r.Lab.VMs {
 		if !slices.ContainsFunc(schedule, func(p suite.Planned) bool { return p.Target == vm.Name }) {
 			continue
 		}
@@ -30,7 +30,7 @@ func (r *labRun) checkVMs(ctx context.Context, schedule []suite.Planned) (map[st
 		case !found.Running:
 			return nil, fmt.Errorf("VM %s (%d) is stopped: run `labctl up` to start it", vm.Name, found.Ref.ID)
 		}
-		if err := plan.Drift(r.lab, vm, int(found.Ref.ID), found.Config); err != nil {
+		if err := plan.Drift(r.Lab, vm, int(found.Ref.ID), found.Config); err != nil {
 			return nil, err
 		}
 		configs[vm.Name] = measuredConfig(vm, found.Config.Raw)
@@ -60,7 +60,7 @@ func (m machines) addConfigs(configs map[string]map[string]string) {
 
 // endOldTrials ends what a `bench` that was killed left running on the targets: it would disturb what is measured now.
 func (r *labRun) endOldTrials(ctx context.Context, machines machines) error {
-	for id, name := range r.journal.State().Detached {
+	for id, name := range r.Journal.State().Detached {
 		for _, machine := range machines {
 			if machine.name != name {
 				continue
@@ -69,7 +69,7 @@ func (r *labRun) endOldTrials(ctx context.Context, machines machines) error {
 			if err := machine.host.StopDetached(ctx, id); err != nil {
 				return fmt.Errorf("ending an earlier trial on %s: %w", name, err)
 			}
-			if err := r.journal.Attached(id); err != nil {
+			if err := r.Journal.Attached(id); err != nil {
 				return err
 			}
 		}

@@ -19,6 +19,7 @@ import (
 // server is a reachable Proxmox VE, real or emulated, and the way into its guests' network.
 type server struct {
 	url     string
+	tokenID string
 	client  *pve.Client
 	dialer  remote.Dialer // nil: directly
 	sandbox *sandbox.Info // nil: a real server
@@ -46,7 +47,7 @@ func newServer(config pve.Config) (*server, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	return &server{url: config.URL, client: client}, nil
+	return &server{url: config.URL, tokenID: config.TokenID, client: client}, nil
 }
 
 func (a *app) connectSandbox(ctx context.Context) (*server, error) {

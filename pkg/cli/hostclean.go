@@ -36,13 +36,13 @@ const hostCleanTime = 2 * time.Minute
 
 // cleanHost ends what a killed bench left running on the PVE host, and removes its files. In the VMs it goes with the VMs.
 func (r *labRun) cleanHost(ctx context.Context) error {
-	state := r.journal.State()
-	if r.lab.Host == nil || !state.Active() {
+	state := r.Journal.State()
+	if r.Lab.Host == nil || !state.Active() {
 		return nil
 	}
-	left := &hostLeftError{host: r.lab.Host.Name, directory: r.lab.Host.Directory}
+	left := &hostLeftError{host: r.Lab.Host.Name, directory: r.Lab.Host.Directory}
 	for id, target := range state.Detached {
-		if target == r.lab.Host.Name {
+		if target == r.Lab.Host.Name {
 			left.ids = append(left.ids, id)
 		}
 	}
@@ -59,7 +59,7 @@ func (r *labRun) cleanHost(ctx context.Context) error {
 }
 
 func (r *labRun) endOnHost(ctx context.Context, ids []string) error {
-	target, directory, err := r.app.hostTarget(r.server, *r.lab.Host)
+	target, directory, err := r.app.hostTarget(r.server, *r.Lab.Host)
 	if err != nil {
 		return err
 	}
@@ -73,16 +73,16 @@ func (r *labRun) endOnHost(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	facts, err := factsOf(ctx, host, r.lab.Host.Name, seed.HostFacts(directory))
+	facts, err := factsOf(ctx, host, r.Lab.Host.Name, seed.HostFacts(directory))
 	if err != nil {
 		return err
 	}
 	var failures []error
-	for _, workload := range r.lab.Suite.Workloads {
+	for _, workload := range r.Lab.Suite.Workloads {
 		failures = append(failures, suite.RemoveFiles(ctx, suite.Target{Machine: host, Directory: facts[factDirectory]}, workload.Job))
 	}
 	for _, id := range ids {
-		failures = append(failures, r.journal.Attached(id))
+		failures = append(failures, r.Journal.Attached(id))
 	}
 	return errors.Join(failures...)
 }

@@ -46,9 +46,6 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// errDeadline is the cause of a context that --deadline ended.
-var errDeadline = errors.New("the time given by --deadline is over")
-
 // Main runs one invocation on the process's own streams and returns its exit code.
 func Main(ctx context.Context, args []string) int { return run(ctx, ui.System(), args) }
 

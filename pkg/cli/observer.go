@@ -18,6 +18,9 @@ type stepObserver struct {
 	running map[string]string
 }
 
+// Line prints a line for good.
+func (o *stepObserver) Line(format string, args ...any) { o.talk.Line(format, args...) }
+
 // StepStarted shows what a VM is doing now.
 func (o *stepObserver) StepStarted(vm, step, _ string) {
 	o.mu.Lock()

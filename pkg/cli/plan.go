@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"labctl/pkg/labrun"
 	"labctl/pkg/plan"
 	"labctl/pkg/suite"
 )
@@ -47,30 +48,30 @@ type plannedSuite struct {
 	CommandLine []string `json:"command_lines"`
 }
 
-func (a *app) plan(ctx context.Context, file labFile) error {
+func (a *app) plan(ctx context.Context, file labrun.Spec) error {
 	run, err := a.openLab(ctx, file)
 	if err != nil {
 		return err
 	}
-	todo, _, err := run.planUp(ctx)
+	todo, _, err := run.PlanUp(ctx)
 	if err == nil {
-		out := planned{Lab: run.lab.Name, Changes: todo.Changes(), VMs: todo.Sequences, Suite: planSuite(run)}
+		out := planned{Lab: run.Lab.Name, Changes: todo.Changes(), VMs: todo.Sequences, Suite: planSuite(run)}
 		err = a.print(out.writer(a.json()))
 	}
-	if !run.journal.State().Active() {
-		err = errors.Join(err, run.forget())
+	if !run.Journal.State().Active() {
+		err = errors.Join(err, run.Forget())
 	}
 	if run.server.started {
-		err = errors.Join(err, a.stopIfUnused(ctx, run))
+		err = errors.Join(err, a.stopIfUnused(ctx, run.server))
 	}
-	return errors.Join(err, run.close())
+	return errors.Join(err, run.Close())
 }
 
 func planSuite(run *labRun) plannedSuite {
-	wanted := run.lab.Suite
-	schedule := suite.Schedule(wanted, run.lab.Targets(), 0, suite.Filter{})
+	wanted := run.Lab.Suite
+	schedule := suite.Schedule(wanted, run.Lab.Targets(), 0, suite.Filter{})
 	out := plannedSuite{
-		Name: wanted.Name, Targets: run.lab.Targets(), Blocks: wanted.Blocks, Trials: len(schedule),
+		Name: wanted.Name, Targets: run.Lab.Targets(), Blocks: wanted.Blocks, Trials: len(schedule),
 		AtLeast: suite.Estimate(schedule, wanted.Rest).Round(time.Second).String(),
 	}
 	for _, workload := range wanted.Workloads {

@@ -19,7 +19,7 @@ type readiness struct{ run *labRun }
 
 // Await waits until the VM can be measured and returns what was learnt of it.
 func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, error) {
-	signer, _, err := r.run.key()
+	signer, _, err := r.run.Key()
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, 
 		Agent:      r.run.server.client,
 		ParseFacts: seed.ParseFacts,
 		Connect: func(ctx context.Context, _ guest.VM, address, hostKey string) (guest.Host, error) {
-			target, err := r.run.server.vmTarget(r.run.lab, vm.Spec.Name, address, hostKey, signer)
+			target, err := r.run.server.vmTarget(r.run.Lab, vm.Spec.Name, address, hostKey, signer)
 			if err != nil {
 				return nil, err
 			}
@@ -60,7 +60,7 @@ func (r *readiness) guest(vm apply.VM) guest.VM {
 			SSD: vm.Spec.DataDisk.SSD, Discard: vm.Spec.DataDisk.Discard,
 		},
 	}
-	if prefix, static := r.run.lab.Network.AddressOf(vm.Index); static {
+	if prefix, static := r.run.Lab.Network.AddressOf(vm.Index); static {
 		wanted.Address = prefix.Addr()
 	} else {
 		wanted.Address = netip.Addr{}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/journal"
+	"labctl/pkg/labrun"
 )
 
 // The values of `run --keep`.
@@ -46,11 +45,11 @@ func newRun(a *app) *cobra.Command {
 }
 
 // run is the whole job. The lab is removed even when the run is interrupted.
-func (a *app) run(ctx context.Context, file labFile, options benchOptions, keep string) error {
-	if _, err := options.apply(file.lab); err != nil {
+func (a *app) run(ctx context.Context, file labrun.Spec, options benchOptions, keep string) error {
+	if _, err := options.apply(file.Lab); err != nil {
 		return err
 	}
-	was, err := journal.Read(filepath.Join(a.labDir(file.lab.Name), journalFile))
+	was, err := a.labStore().State(file.Lab.Name)
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func (a *app) run(ctx context.Context, file labFile, options benchOptions, keep 
 		err = a.bench(ctx, file, options)
 	}
 	if keep == keepAlways || (keep == keepOnFailure && err != nil) {
-		a.progress().Line("%s", a.spellOut(fmt.Sprintf("lab %s is left up: remove it with `labctl down`", file.lab.Name)))
+		a.progress().Line("%s", a.spellOut(fmt.Sprintf("lab %s is left up: remove it with `labctl down`", file.Lab.Name)))
 		return err
 	}
 	teardown, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTime)

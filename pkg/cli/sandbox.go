@@ -216,10 +216,10 @@ func (a *app) stopSandbox(ctx context.Context) error {
 		if err := sandbox.Stop(ctx, a.sandboxDir()); err != nil { // without one, this removes what a killed one left
 			return err
 		}
-		if labs, err = a.activeLabs(); err != nil {
+		if labs, err = a.labStore().Labs(); err != nil {
 			return err
 		}
-		if err := os.RemoveAll(a.labDir("")); err != nil {
+		if err := os.RemoveAll(a.labStore().Dir("")); err != nil {
 			return fmt.Errorf("removing the state of the sandbox's labs: %w", err)
 		}
 		return nil

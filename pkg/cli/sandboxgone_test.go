@@ -17,12 +17,12 @@ import (
 func TestSandboxGone(t *testing.T) {
 	var told bytes.Buffer
 	a := &app{IO: ui.IO{Out: &told, Err: &told}, flags: flags{sandbox: sandboxHost, stateDir: t.TempDir()}}
-	dir := a.labDir("tiny")
+	dir := a.labStore().Dir("tiny")
 	lock, err := journal.Acquire(dir + ".lock")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, journalFile), nil, 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(a.labStore().JournalPath("tiny"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	var busy *journal.BusyError
@@ -59,12 +59,12 @@ func TestSandboxGone(t *testing.T) {
 // The sandbox is left alone when another lab shows up while this one waits for its turn to stop it.
 func TestStopIfUnused(t *testing.T) {
 	a := &app{flags: flags{sandbox: sandboxHost, stateDir: t.TempDir()}}
-	run := &labRun{server: &server{sandbox: &sandbox.Info{}}}
-	key, other := filepath.Join(a.sandboxDir(), "host_ed25519"), a.labDir("other")
+	used := &server{sandbox: &sandbox.Info{}}
+	key, other := filepath.Join(a.sandboxDir(), "host_ed25519"), a.labStore().Dir("other")
 	stopped := make(chan error)
 	err := sandbox.Exclusive(t.Context(), a.sandboxDir(), func() error {
-		go func() { stopped <- a.stopIfUnused(t.Context(), run) }()
-		return errors.Join(os.MkdirAll(other, 0o700), os.WriteFile(filepath.Join(other, journalFile), nil, 0o600),
+		go func() { stopped <- a.stopIfUnused(t.Context(), used) }()
+		return errors.Join(os.MkdirAll(other, 0o700), os.WriteFile(a.labStore().JournalPath("other"), nil, 0o600),
 			os.WriteFile(filepath.Join(a.sandboxDir(), "lock"), nil, 0o600), os.WriteFile(key, nil, 0o600))
 	})
 	if err := errors.Join(err, <-stopped); err != nil {
@@ -73,7 +73,7 @@ func TestStopIfUnused(t *testing.T) {
 	if _, err := os.Stat(key); err != nil {
 		t.Errorf("the sandbox of another lab: %v", err)
 	}
-	if err := errors.Join(os.RemoveAll(other), a.stopIfUnused(t.Context(), run)); err != nil {
+	if err := errors.Join(os.RemoveAll(other), a.stopIfUnused(t.Context(), used)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(key); !errors.Is(err, os.ErrNotExist) {

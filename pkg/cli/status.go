@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,9 +13,9 @@ import (
 
 	"labctl/pkg/inventory"
 	"labctl/pkg/journal"
+	"labctl/pkg/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/plan"
-	"labctl/pkg/pve"
 	"labctl/pkg/sandbox"
 )
 
@@ -68,16 +67,16 @@ const (
 )
 
 // status reads the journal and the server, and takes no lock: it may be asked at any time.
-func (a *app) status(ctx context.Context, file labFile) error {
-	state, err := journal.Read(filepath.Join(a.labDir(file.lab.Name), journalFile))
+func (a *app) status(ctx context.Context, file labrun.Spec) error {
+	state, err := a.labStore().State(file.Lab.Name)
 	if err != nil {
 		return err
 	}
-	observed, url, err := a.statusObserve(ctx, file.lab, state)
+	observed, url, err := a.statusObserve(ctx, file.Lab, state)
 	if err != nil {
 		return err
 	}
-	out := newLabStatus(file.lab, state, observed)
+	out := newLabStatus(file.Lab, state, observed)
 	out.Server = url
 	if out.State == statePartial {
 		out.Advice = a.spellOut("`labctl up` does what is left to do, `labctl down` removes what there is")
@@ -101,7 +100,7 @@ func (a *app) statusObserve(ctx context.Context, lab *labspec.Lab, state *journa
 	if err != nil {
 		return inventory.Observed{}, "", err
 	}
-	observed, err := inventory.Observe(ctx, server.client, scopeOf(lab, state))
+	observed, err := inventory.Observe(ctx, server.client, labrun.ScopeOf(lab, labrun.ThisOwner(), state))
 	return observed, server.url, err
 }
 
@@ -159,7 +158,7 @@ func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed
 	status.VMID, status.State = int(found.Ref.ID), stateStopped
 	if found.Running {
 		status.State = stateRunning
-		if state.Active() && state.Fact(vm.Name, factVMID) == found.Ref.ID.String() {
+		if state.Active() && state.Fact(vm.Name, labrun.FactVMID) == found.Ref.ID.String() {
 			status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
 		}
 	}
@@ -196,19 +195,4 @@ func (s labStatus) writeText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, text)
 	return err
-}
-
-// scopeOf is where a lab's VMs can be, by its spec and its journal.
-func scopeOf(lab *labspec.Lab, state *journal.State) inventory.Scope {
-	scope := inventory.Scope{
-		Mark: inventory.Mark{Lab: lab.Name, Owner: owner()}, Node: lab.Node, Pool: lab.Pool, First: pve.VMID(lab.VMIDs.First), Last: pve.VMID(lab.VMIDs.Last),
-	}
-	if !state.Active() {
-		return scope
-	}
-	scope.Mark.Run = state.Run.RunID
-	for _, vm := range state.Touched() {
-		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
-	}
-	return scope
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"labctl/pkg/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 	"labctl/pkg/results"
@@ -16,7 +17,7 @@ import (
 
 // The facts that the journal keeps of a VM beside those that the guest tells of itself.
 const (
-	factVMID    = "vmid"
+	factVMID    = labrun.FactVMID
 	factAddress = "address"
 	factHostKey = "host_key"
 )
@@ -74,7 +75,7 @@ func (r *labRun) connectTargets(ctx context.Context, schedule []suite.Planned) (
 	r.app.progress().Status(func(time.Duration) string { return "connecting to the targets" })
 	defer r.app.progress().Status(nil)
 	var connected machines
-	for _, name := range r.lab.Targets() {
+	for _, name := range r.Lab.Targets() {
 		for _, planned := range schedule {
 			if planned.Target == name {
 				connected = append(connected, &machine{name: name})
@@ -121,27 +122,27 @@ func factsOf(ctx context.Context, host *remote.Host, name string, script seed.Sc
 
 // target is how to log in, and the script that tells the target's facts.
 func (r *labRun) target(m *machine) (remote.Target, seed.Script, error) {
-	if r.lab.Host != nil && m.name == r.lab.Host.Name {
-		target, directory, err := r.app.hostTarget(r.server, *r.lab.Host)
+	if r.Lab.Host != nil && m.name == r.Lab.Host.Name {
+		target, directory, err := r.app.hostTarget(r.server, *r.Lab.Host)
 		return target, seed.HostFacts(directory), err
 	}
 	m.isVM = true
-	state := r.journal.State()
+	state := r.Journal.State()
 	vm, _ := state.VM(m.name)
 	m.vmid = vm.VMID
 	if state.Fact(m.name, factVMID) != fmt.Sprint(vm.VMID) {
 		return remote.Target{}, seed.Script{}, fmt.Errorf("VM %s is not ready: run `labctl up` first", m.name)
 	}
-	signer, _, err := r.key()
+	signer, _, err := r.Key()
 	if err != nil {
 		return remote.Target{}, seed.Script{}, err
 	}
-	target, err := r.server.vmTarget(r.lab, m.name, state.Fact(m.name, factAddress), state.Fact(m.name, factHostKey), signer)
+	target, err := r.server.vmTarget(r.Lab, m.name, state.Fact(m.name, factAddress), state.Fact(m.name, factHostKey), signer)
 	return target, seed.Facts(r.vmSpec(m.name)), err
 }
 
 func (r *labRun) vmSpec(name string) labspec.VM {
-	for _, vm := range r.lab.VMs {
+	for _, vm := range r.Lab.VMs {
 		if vm.Name == name {
 			return vm
 		}
@@ -156,7 +157,7 @@ func (r *labRun) checkTarget(m *machine) error {
 		return fmt.Errorf("target %s has no fio: install it there (apt-get install fio)", m.name)
 	case m.facts[factDirectory] == "":
 		return fmt.Errorf("target %s has no directory to measure in: create it and let %s write to it", m.name, m.facts["user"])
-	case m.isVM && r.journal.State().Fact(m.name, factBootID) != m.facts[factBootID]:
+	case m.isVM && r.Journal.State().Fact(m.name, factBootID) != m.facts[factBootID]:
 		r.app.progress().Line("%s was restarted since `up`", m.name)
 	}
 	return nil

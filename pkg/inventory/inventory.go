@@ -37,6 +37,7 @@ type VM struct {
 	Mark    Mark
 	Config  Config
 	Running bool
+	ByHA    bool // HA starts and stops it
 }
 
 // Observed is what exists at one moment.
@@ -114,7 +115,7 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 	if err != nil {
 		return fmt.Errorf("reading the status of VM %d: %w", ref.ID, err)
 	}
-	o.VMs = append(o.VMs, VM{Ref: ref, Mark: mark, Config: config, Running: status.Status == "running"})
+	o.VMs = append(o.VMs, VM{Ref: ref, Mark: mark, Config: config, Running: status.Running(), ByHA: status.HAManaged})
 	return nil
 }
 
@@ -138,4 +139,25 @@ func (o *Observed) missing(ctx context.Context, api API, scope Scope, ref pve.VM
 
 func isKnown(scope Scope, ref pve.VMRef) bool {
 	return slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID })
+}
+
+// ReadMarked reads a VM of the cluster's list and returns it when it carries an owner mark, whoever's. It returns nil for
+// one without a mark, one that is gone or moved by now, and one that the token may not read. A template is nobody's lab.
+func ReadMarked(ctx context.Context, api API, resource pve.Resource) (*VM, error) {
+	ref := pve.VMRef{Node: resource.Node, ID: resource.VMID}
+	config, err := api.VMConfig(ctx, ref)
+	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading VM %d: %w", ref.ID, err)
+	}
+	mark, ok := ParseMark(config.Description())
+	if !ok {
+		return nil, nil
+	}
+	if mark.Pool == "" {
+		mark.Pool = resource.Pool
+	}
+	return &VM{Ref: ref, Mark: mark, Config: config}, nil
 }

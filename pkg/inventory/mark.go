@@ -11,8 +11,11 @@ import (
 // clone inherits its template's tags (pve-api lab-findings §2).
 const Tag = "labctl"
 
-// markFormat is the version of the mark's JSON.
-const markFormat = 1
+// markFormat is the version of the mark's JSON that is written; every earlier one is read.
+//
+//   - 1: the first.
+//   - 2: pool and state.
+const markFormat = 2
 
 // Mark is the owner mark in a VM's description: which lab run made it.
 type Mark struct {
@@ -22,6 +25,8 @@ type Mark struct {
 	VM      string // the name in the lab spec
 	Version string // the labctl that made it
 	Expires time.Time
+	Pool    string // "" before format 2
+	State   string // tells the state directory, so that a lab of another one does not count as forgotten; "" before format 2
 }
 
 type markJSON struct {
@@ -32,11 +37,13 @@ type markJSON struct {
 	VM      string    `json:"vm"`
 	Version string    `json:"version"`
 	Expires time.Time `json:"expires"`
+	Pool    string    `json:"pool,omitempty"`
+	State   string    `json:"state,omitempty"`
 }
 
 // Description is the text for the VM's notes: a sentence for people and the mark itself.
 func (m Mark) Description() string {
-	mark, err := json.Marshal(markJSON{Format: markFormat, Lab: m.Lab, Owner: m.Owner, Run: m.Run, VM: m.VM, Version: m.Version, Expires: m.Expires.UTC()})
+	mark, err := json.Marshal(markJSON{Format: markFormat, Lab: m.Lab, Owner: m.Owner, Run: m.Run, VM: m.VM, Version: m.Version, Expires: m.Expires.UTC(), Pool: m.Pool, State: m.State})
 	if err != nil {
 		panic(fmt.Sprintf("encoding an owner mark: %v", err)) // only strings and a time: cannot happen
 	}
@@ -59,10 +66,10 @@ func ParseMark(description string) (Mark, bool) {
 		if !strings.HasPrefix(line, `{"labctl":`) || decoder.Decode(&mark) != nil {
 			continue
 		}
-		if mark.Format != markFormat || mark.Lab == "" || mark.Run == "" {
+		if mark.Format < 1 || mark.Format > markFormat || mark.Lab == "" || mark.Run == "" {
 			continue
 		}
-		return Mark{Lab: mark.Lab, Owner: mark.Owner, Run: mark.Run, VM: mark.VM, Version: mark.Version, Expires: mark.Expires}, true
+		return Mark{Lab: mark.Lab, Owner: mark.Owner, Run: mark.Run, VM: mark.VM, Version: mark.Version, Expires: mark.Expires, Pool: mark.Pool, State: mark.State}, true
 	}
 	return Mark{}, false
 }

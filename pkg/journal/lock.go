@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -48,6 +49,22 @@ func Acquire(path string) (*Lock, error) {
 		}
 	}
 	return &Lock{file: file}, nil
+}
+
+// Held says whether a process holds the lock at path. It asks by a shared lock for a moment.
+func Held(path string) (bool, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking for a lab's lock: %w", err)
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, file.Close()
+	}
+	return false, errors.Join(err, file.Close())
 }
 
 // Release gives the lock back.

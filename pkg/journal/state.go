@@ -9,11 +9,13 @@ import (
 
 // State is what a journal says when it is replayed.
 type State struct {
-	Run   *Begin                       // nil before the first run; its RunID is "" when Salvage found its line lost
-	Ended bool                         // the run's End was written: nothing of it is left
-	VMs   []VM                         // every VMID that this run may have touched, in the order of first mention
-	Facts map[string]map[string]string // by target
-	Open  []OpenIntent                 // intents without a known outcome
+	Run   *Begin // nil before the first run; its RunID is "" when Salvage found its line lost
+	Ended bool   // the run's End was written: nothing of it is left
+	// EndedAt is when, by this machine's clock; the zero time while Ended is false.
+	EndedAt time.Time
+	VMs     []VM                         // every VMID that this run may have touched, in the order of first mention
+	Facts   map[string]map[string]string // by target
+	Open    []OpenIntent                 // intents without a known outcome
 
 	// Detached are the commands that may still run on the targets: ID to target.
 	Detached map[string]string
@@ -137,7 +139,7 @@ func (s *State) apply(entry Entry) error {
 	case entry.Attach != nil:
 		delete(s.Detached, entry.Attach.ID)
 	case entry.End != nil:
-		s.Ended = true
+		s.Ended, s.EndedAt = true, entry.Time
 	default:
 		return fmt.Errorf("entry %d says nothing", entry.Seq)
 	}

@@ -151,7 +151,7 @@ func Down(lab string, observed inventory.Observed) Plan {
 	for _, vm := range observed.VMs {
 		sequence := Sequence{VM: vm.Mark.VM, Node: vm.Ref.Node, VMID: int(vm.Ref.ID), Exists: true}
 		if vm.Running {
-			sequence.Steps = append(sequence.Steps, Stop{})
+			sequence.Steps = append(sequence.Steps, Stop{ByHA: vm.ByHA})
 		}
 		sequence.Steps = append(sequence.Steps, Destroy{}, Prove{})
 		plan.Sequences = append(plan.Sequences, sequence)

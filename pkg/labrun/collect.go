@@ -1,0 +1,128 @@
+package labrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
+	"labctl/pkg/labspec"
+	"labctl/pkg/pve"
+)
+
+// collecting is where the journals of removals by gc are kept while they are under way.
+const collecting = "gc"
+
+func (l *Labs) collectDir(lab, run string) string {
+	return filepath.Join(l.Store.Root, collecting, lab+"-"+run)
+}
+
+// unfinished are the lab runs that only journals here speak of: those whose VMs are gone already, and those that a killed
+// gc did not finish.
+func (l *Labs) unfinished(found []Found) ([]Found, error) {
+	labs, err := l.Store.Labs()
+	if err != nil {
+		return nil, err
+	}
+	removals, err := l.Store.journals(collecting)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, lab := range labs {
+		paths = append(paths, l.Store.JournalPath(lab))
+	}
+	for _, removal := range removals {
+		paths = append(paths, filepath.Join(l.Store.Root, collecting, removal, journalFile))
+	}
+	var left []Found
+	for i, path := range paths {
+		state, err := journal.Read(path)
+		if err != nil || !state.Active() || state.Run.RunID == "" ||
+			slices.ContainsFunc(found, func(f Found) bool { return f.Lab == state.Run.Lab && f.Run == state.Run.RunID }) {
+			continue // a damaged one is for `down` to repair
+		}
+		one := Found{Lab: state.Run.Lab, Run: state.Run.RunID, Owner: l.Owner, Expires: state.Run.Expires}
+		one.mark = inventory.Mark{Lab: one.Lab, Run: one.Run, Owner: one.Owner, Pool: state.Run.Pool, State: l.Store.ID(), Expires: one.Expires}
+		if l.judge(&one); i >= len(labs) {
+			one.Standing = StandingOrphaned // its removal was decided
+		}
+		left = append(left, one)
+	}
+	return left, nil
+}
+
+// SavedSpec is the spec with which a lab that is up was brought up.
+func (s Store) SavedSpec(lab string) (Spec, error) {
+	path := filepath.Join(s.Dir(lab), specFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Spec{}, fmt.Errorf("reading the spec with which lab %s was brought up: %w", lab, err)
+	}
+	parsed, err := labspec.Parse(path, text)
+	if err != nil {
+		return Spec{}, err
+	}
+	return Spec{Lab: parsed, Text: text}, nil
+}
+
+// Collect removes a lab run that the state directory does not know, with proof. It has a journal of its own, so that a
+// killed gc is finished by the next.
+func (l *Labs) Collect(ctx context.Context, server Server, found Found) (removed Removed, err error) {
+	dir := l.collectDir(found.Lab, found.Run)
+	lock, err := journal.Acquire(dir + ".lock")
+	if err != nil {
+		return Removed{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	book, err := journal.Open(filepath.Join(dir, journalFile))
+	if err != nil {
+		return Removed{}, err
+	}
+	if !book.State().Active() {
+		err = book.Begin(journal.Begin{
+			RunID: found.Run, Lab: found.Lab, Owner: found.Owner, Pool: found.mark.Pool, Server: server.URL, Version: l.Version, Expires: found.Expires,
+		})
+	}
+	if err == nil {
+		removed, err = l.collect(ctx, server, found, book)
+	}
+	if err == nil {
+		err = errors.Join(book.End(), l.Store.archive(dir, found.Lab, found.Run))
+	}
+	return removed, errors.Join(err, book.Close())
+}
+
+func (l *Labs) collect(ctx context.Context, server Server, found Found, book *journal.Journal) (Removed, error) {
+	mark := found.mark
+	mark.Lab, mark.Run, mark.Owner = found.Lab, found.Run, found.Owner
+	executor := l.executor(server, mark, mark.Pool)
+	executor.Journal = book
+	if err := executor.Reconcile(ctx, book.State().Open); err != nil {
+		return Removed{}, err
+	}
+	scope := inventory.Scope{Mark: mark}
+	for _, vm := range found.VMs {
+		scope.Known = append(scope.Known, vm.Ref)
+	}
+	for _, vm := range book.State().Touched() {
+		ref := pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}
+		if !slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID }) {
+			scope.Known = append(scope.Known, ref)
+		}
+	}
+	observed, err := inventory.Observe(ctx, server.API, scope)
+	if err != nil {
+		return Removed{}, err
+	}
+	observed.VMs = slices.DeleteFunc(observed.VMs, func(vm inventory.VM) bool { return vm.Mark.Run != found.Run })
+	todo := removalOf(found.Lab, observed, book.State(), found.Uploads)
+	if err := errors.Join(executor.Down(ctx, todo), unreadable(observed)); err != nil {
+		return Removed{}, err
+	}
+	return Removed{VMs: len(observed.VMs), Uploads: len(found.Uploads), Looked: len(observed.Gone)}, nil
+}

@@ -1,0 +1,243 @@
+package labrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"labctl/pkg/apply"
+	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
+	"labctl/pkg/plan"
+	"labctl/pkg/pve"
+)
+
+// Removed says what Down removed.
+type Removed struct {
+	VMs     int `json:"removed_vms"`
+	Uploads int `json:"removed_uploads"`
+	// Looked is how many VMIDs without a VM were proved to have no volume.
+	Looked int `json:"proved_vmids"`
+}
+
+// Nothing says that there was nothing to do.
+func (r Removed) Nothing() bool { return r == Removed{} }
+
+// secondLook is when a lab without state is looked for again: a request of a process that was just killed takes a
+// moment to show (pve-api lab-findings §36).
+const secondLook = time.Second
+
+// Down removes everything of the lab, with proof, and forgets the lab run. It needs no state: without a journal it finds
+// the lab by its marks, and by what the server's task list tells of this token. The error holds an *apply.LeftoverError for everything that may be left.
+func (r *Run) Down(ctx context.Context) (Removed, error) {
+	if err := r.reconcile(ctx); err != nil {
+		return Removed{}, r.mayBeLeft(err)
+	}
+	traces, err := r.traces(ctx)
+	if err != nil {
+		return Removed{}, r.mayBeLeft(err)
+	}
+	observed, err := r.observeAll(ctx, traces)
+	if err == nil && !r.Active() && len(observed.VMs) == 0 {
+		observed, err = r.lookAgain(ctx, &traces)
+	}
+	if err != nil {
+		return Removed{}, r.mayBeLeft(err)
+	}
+	for _, other := range observed.Others {
+		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
+	}
+	uploads, err := r.uploads(ctx)
+	if err != nil {
+		return Removed{}, r.mayBeLeft(err)
+	}
+	return r.remove(ctx, observed, uploads, traces)
+}
+
+// remove carries the removal out.
+func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads []inventory.Upload, traces traces) (Removed, error) {
+	todo := removalOf(r.Lab.Name, observed, r.Journal.State(), uploads)
+	traces.lookOnly(&todo)
+	if len(todo.Sequences) > 0 {
+		if err := r.begin(); err != nil { // without a run in the journal, nothing of the removal would be remembered
+			return Removed{}, errors.Join(err, leftovers(todo, err))
+		}
+	}
+	err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed), foreign(observed, traces))
+	if err != nil {
+		return Removed{}, err
+	}
+	removed := Removed{VMs: len(observed.VMs), Looked: len(observed.Gone)}
+	for _, sequence := range todo.Sequences {
+		if sequence.VMID == 0 {
+			removed.Uploads++
+		}
+	}
+	return removed, nil
+}
+
+// removalOf plans the removal of what was observed and of the uploads, with what the journal knows of them.
+func removalOf(lab string, observed inventory.Observed, state *journal.State, uploads []inventory.Upload) plan.Plan {
+	todo := plan.Down(lab, observed)
+	for i := range todo.Sequences {
+		sequence := &todo.Sequences[i]
+		for _, known := range state.VMs {
+			if known.VMID != sequence.VMID {
+				continue
+			}
+			if sequence.VM == "" {
+				sequence.VM = known.Name
+			}
+			if known.Node != sequence.Node && !slices.Contains(sequence.Formerly, known.Node) {
+				sequence.Formerly = append(sequence.Formerly, known.Node)
+			}
+		}
+	}
+	free := func(name, node, volume string) {
+		steps := []plan.Step{plan.Free{Volume: volume}}
+		todo.Sequences = append(todo.Sequences, plan.Sequence{VM: name, Node: node, Exists: true, Steps: steps})
+	}
+	known := state.Uploads()
+	for _, upload := range known {
+		free(upload.VM, upload.Node, upload.Volume)
+	}
+	for _, upload := range uploads {
+		if !slices.ContainsFunc(known, func(k journal.Upload) bool { return k.Node == upload.Node && k.Volume == upload.Volume.ID }) {
+			free(upload.Name.For, upload.Node, upload.Volume.ID)
+		}
+	}
+	return todo
+}
+
+// observeAll reads what exists of the lab; the traces are looked at like VMIDs that the journal knows.
+func (r *Run) observeAll(ctx context.Context, traces traces) (inventory.Observed, error) {
+	scope := r.scope()
+	for _, ref := range traces.refs {
+		if !slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID }) {
+			scope.Known = append(scope.Known, ref)
+		}
+	}
+	observed, err := inventory.Observe(ctx, r.Server.API, scope)
+	if err != nil {
+		return observed, err
+	}
+	// What only the task list knows and cannot be read is somebody else's by now, unless a clone died there.
+	observed.Unreadable = slices.DeleteFunc(observed.Unreadable, func(ref pve.VMRef) bool {
+		return traces.has(ref) && !slices.Contains(traces.killed, ref.ID)
+	})
+	return observed, nil
+}
+
+// lookAgain looks for a lab without state once more, a moment later.
+func (r *Run) lookAgain(ctx context.Context, traces *traces) (inventory.Observed, error) {
+	timer := time.NewTimer(secondLook)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return inventory.Observed{}, context.Cause(ctx)
+	}
+	var err error
+	if *traces, err = r.traces(ctx); err != nil {
+		return inventory.Observed{}, err
+	}
+	return r.observeAll(ctx, *traces)
+}
+
+// uploads are the files of this lab on the storages, when there is no journal to tell of them.
+func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
+	if r.Active() {
+		return nil, nil
+	}
+	var ours []inventory.Upload
+	for _, node := range r.nodes() {
+		found, err := inventory.FindUploads(ctx, r.Server.API, node)
+		if err != nil {
+			return nil, err
+		}
+		for _, upload := range found {
+			if upload.Name.Lab == r.Lab.Name && upload.Name.SameOwner(r.labs.Owner) {
+				ours = append(ours, upload)
+			}
+		}
+	}
+	return ours, nil
+}
+
+// unreadable turns VMIDs that exist but cannot be read into errors with an operator's commands: a clone whose worker was
+// killed looks like this (pve-api lab-findings §6).
+func unreadable(observed inventory.Observed) error {
+	var all []error
+	for _, ref := range observed.Unreadable {
+		all = append(all, &apply.LeftoverError{
+			VM: ref.ID.String(), Ref: ref, Unread: true,
+			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM"),
+		})
+	}
+	return errors.Join(all...)
+}
+
+// foreign turns VMIDs of ours that somebody else has taken into errors: our volumes under them cannot be looked for.
+func foreign(observed inventory.Observed, traces traces) error {
+	var all []error
+	for _, ref := range observed.Foreign {
+		if traces.has(ref) {
+			continue
+		}
+		all = append(all, &apply.LeftoverError{
+			VM: ref.ID.String(), Ref: ref, Unproved: true,
+			Err: errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left"),
+		})
+	}
+	return errors.Join(all...)
+}
+
+// mayBeLeft says of everything that the journal knows that it may be left.
+func (r *Run) mayBeLeft(err error) error {
+	state := r.Journal.State()
+	if !state.Active() {
+		return err
+	}
+	var all []error
+	for _, vm := range state.Touched() {
+		all = append(all, &apply.LeftoverError{VM: vm.Name, Ref: pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}, Unread: true, Err: err})
+	}
+	for _, upload := range state.Uploads() {
+		all = append(all, &apply.LeftoverError{VM: upload.VM, Ref: pve.VMRef{Node: upload.Node}, Volumes: []pve.Volume{{ID: upload.Volume}}, Err: err})
+	}
+	if len(all) == 0 {
+		return err
+	}
+	return errors.Join(all...)
+}
+
+// leftovers says of everything in a plan that it is left.
+func leftovers(todo plan.Plan, err error) error {
+	var all []error
+	for _, sequence := range todo.Sequences {
+		left := &apply.LeftoverError{VM: sequence.VM, Ref: pve.VMRef{Node: sequence.Node, ID: pve.VMID(sequence.VMID)}, Err: err}
+		for _, step := range sequence.Steps {
+			if free, ok := step.(plan.Free); ok {
+				left.Volumes = []pve.Volume{{ID: free.Volume}}
+			}
+		}
+		all = append(all, left)
+	}
+	return errors.Join(all...)
+}
+
+// Describe says in a sentence what was removed.
+func (r Removed) Describe(lab string, took string) string {
+	switch {
+	case r.Nothing():
+		return fmt.Sprintf("lab %s is not up: nothing to remove", lab)
+	case r.VMs == 0:
+		return fmt.Sprintf("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", lab, took)
+	case r.VMs == 1:
+		return fmt.Sprintf("lab %s is down: 1 VM removed in %s, and no volume of its is left", lab, took)
+	default:
+		return fmt.Sprintf("lab %s is down: %d VMs removed in %s, and no volume of theirs is left", lab, r.VMs, took)
+	}
+}

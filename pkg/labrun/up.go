@@ -1,0 +1,169 @@
+package labrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"labctl/pkg/apply"
+	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
+	"labctl/pkg/plan"
+	"labctl/pkg/pve"
+	"labctl/pkg/seed"
+)
+
+// undoTime bounds the removal of what a failed `up` made.
+const undoTime = 15 * time.Minute
+
+// FactVMID is the fact of a ready VM by which it is known again.
+const FactVMID = "vmid"
+
+// UpOptions say how to bring a lab up.
+type UpOptions struct {
+	Readiness apply.Readiness
+	Keep      bool // leave what was made when something fails
+	KeepGoing bool // the failure of one VM does not stop the others
+}
+
+// Up brings the lab up, or does what is left to do; changed says whether there was anything. What a failure leaves
+// behind is removed again, also when ctx has ended; the error then holds an *apply.LeftoverError for what could not be.
+func (r *Run) Up(ctx context.Context, options UpOptions) (changed bool, err error) {
+	if err := r.settle(ctx); err != nil {
+		return false, err
+	}
+	todo, before, err := r.PlanUp(ctx)
+	if err != nil || !hasSteps(todo) {
+		return false, err
+	}
+	return true, r.carryOut(ctx, todo, before, options)
+}
+
+// hasSteps says whether there is anything to do or to wait for.
+func hasSteps(todo plan.Plan) bool {
+	return slices.ContainsFunc(todo.Sequences, func(s plan.Sequence) bool { return len(s.Steps) > 0 })
+}
+
+// settle waits until nothing of an earlier process is under way.
+func (r *Run) settle(ctx context.Context) error {
+	if r.Active() {
+		return r.reconcile(ctx)
+	}
+	_, err := r.awaitStrays(ctx)
+	return err
+}
+
+// PlanUp reads what exists and says what is to do.
+func (r *Run) PlanUp(ctx context.Context) (plan.Plan, inventory.Observed, error) {
+	observed, err := r.Observe(ctx)
+	if err == nil {
+		err = r.checkRuns(observed)
+	}
+	if err != nil {
+		return plan.Plan{}, observed, err
+	}
+	todo, err := r.planFor(ctx, observed)
+	return todo, observed, err
+}
+
+// checkRuns refuses to go on with VMs of a run whose state is lost, and with it the key that opens them.
+func (r *Run) checkRuns(observed inventory.Observed) error {
+	state := r.Journal.State()
+	for _, vm := range observed.VMs {
+		if !state.Active() || vm.Mark.Run != state.Run.RunID {
+			return fmt.Errorf("VM %s (%d) is of run %s of lab %s, whose state is not in %s: run `labctl down` first, which finds it by its mark",
+				vm.Mark.VM, vm.Ref.ID, vm.Mark.Run, r.Lab.Name, r.dir)
+		}
+	}
+	return nil
+}
+
+func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Plan, error) {
+	api := r.Server.API
+	template, err := observed.FindTemplate(ctx, api, r.Lab.Node, pve.VMID(r.Lab.Template.VMID), r.Lab.Template.Name)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	if err := inventory.CheckStorages(ctx, api, r.Lab.Node, r.Lab.Storages()); err != nil {
+		return plan.Plan{}, err
+	}
+	free, err := observed.FreeVMIDs(ctx, api, r.scope(), plan.Missing(r.Lab, observed))
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return plan.Up(plan.Wanted{Lab: r.Lab, Template: template, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed)})
+}
+
+// isReady says whether the journal knows a running VM as ready.
+func (r *Run) isReady(observed inventory.Observed) func(string) bool {
+	state := r.Journal.State()
+	return func(vm string) bool {
+		found, ok := observed.VM(vm)
+		return ok && state.Active() && state.Fact(vm, FactVMID) == found.Ref.ID.String()
+	}
+}
+
+func numbers(ids []pve.VMID) []int {
+	plain := make([]int, len(ids))
+	for i, id := range ids {
+		plain[i] = int(id)
+	}
+	return plain
+}
+
+// carryOut does what the plan says and takes it back when that fails.
+func (r *Run) carryOut(ctx context.Context, todo plan.Plan, before inventory.Observed, options UpOptions) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	_, publicKey, err := r.Key()
+	if err != nil {
+		return err
+	}
+	executor := r.executor()
+	executor.Lab, executor.KeepGoing, executor.Readiness = r.Lab, options.KeepGoing, options.Readiness
+	executor.CloudInit = func(index int) []pve.Param { return r.cloudInit(index, publicKey) }
+	err = executor.Up(ctx, todo)
+	if err == nil || options.Keep || options.KeepGoing {
+		return err
+	}
+	why := "up failed"
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		why = "interrupted"
+	}
+	r.labs.Talk.Line("%s: removing what `up` made (keep it with --keep)", why)
+	undo, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), undoTime, fmt.Errorf("gave up after %s", undoTime))
+	defer cancel()
+	return errors.Join(err, r.undo(undo, before))
+}
+
+// cloudInit are the cloud-init settings in PVE's encoding.
+func (r *Run) cloudInit(index int, publicKey string) []pve.Param {
+	var params []pve.Param
+	for _, param := range seed.Cloud(r.Lab, index) {
+		params = append(params, pve.Param{Key: param.Key, Value: param.Value})
+	}
+	return append(params, pve.Param{Key: "sshkeys", Value: pve.EncodeSSHKeys(publicKey)})
+}
+
+// undo removes the VMs and uploads that were made, and leaves those alone that were there before.
+func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
+	observed, err := r.Observe(ctx)
+	if err != nil {
+		return r.mayBeLeft(fmt.Errorf("undoing: %w", err))
+	}
+	was := func(name string) bool { _, ok := before.VM(name); return ok }
+	state := r.Journal.State()
+	state.VMs = slices.DeleteFunc(state.VMs, func(vm journal.VM) bool { return was(vm.Name) })
+	removal := removalOf(r.Lab.Name, observed, state, nil)
+	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool { return was(s.VM) })
+	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(observed)); err != nil {
+		return err
+	}
+	if len(before.VMs) > 0 {
+		return nil
+	}
+	return r.Forget()
+}
