@@ -68,6 +68,7 @@ type Executor struct {
 	API      API
 	Journal  *journal.Journal
 	Observer Observer
+	Token    string // the name of the token, by which its tasks are known
 	Pool     string
 	Mark     inventory.Mark // of this lab run; the VM's name is filled in
 	Gates    Gates          // shared with others who work on the same server; nil: nobody else does

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"labctl/pkg/journal"
 	"labctl/pkg/plan"
@@ -23,6 +26,9 @@ var errUnproved = errors.New("the state of this lab is lost, and only the server
 // that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
 // VMID's name (pve-api lab-findings §3). The VMID is one that this lab made itself, and its volumes are looked at first.
 func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where shelf, step plan.Prove) error {
+	if step.Beside {
+		return e.proveBeside(ctx, name, ref, where)
+	}
 	var left []pve.Volume
 	for range probeRounds {
 		err := e.do(ctx, e.probeChange(name, ref))
@@ -72,4 +78,36 @@ func (e *Executor) probeChange(name string, ref pve.VMRef) change {
 		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, ref) },
 		tasks:    pve.TaskFilter{VMID: ref.ID},
 	}
+}
+
+// errTaken is why our volumes cannot be looked for.
+var errTaken = errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left")
+
+// proveBeside shows that no volume of ours is left under a VMID that somebody else's VM has by now: all volumes that are
+// named so are in that VM's configuration. The list is believed only when it has all disks of the configuration.
+func (e *Executor) proveBeside(ctx context.Context, name string, ref pve.VMRef, where shelf) error {
+	unproved := &LeftoverError{VM: name, Ref: ref, Unproved: true, Err: errTaken}
+	config, err := e.API.VMConfig(ctx, ref)
+	if err != nil {
+		return unproved
+	}
+	found, err := e.volumes(ctx, ref, where.storages)
+	if err != nil {
+		return unproved
+	}
+	drives := slices.DeleteFunc(config.Drives(), func(drive pve.Drive) bool {
+		return !strings.Contains(drive.Volume, fmt.Sprintf("vm-%d-", ref.ID)) // an ISO image, or a disk of another VM
+	})
+	for _, drive := range drives {
+		if !slices.ContainsFunc(found, func(v pve.Volume) bool { return v.ID == drive.Volume }) {
+			return unproved
+		}
+	}
+	unused := slices.DeleteFunc(found, func(v pve.Volume) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Values(config.Raw)), func(value string) bool { return strings.Contains(value, v.ID) })
+	})
+	if len(drives) == 0 || len(unused) > 0 || config.Lock() != "" {
+		return unproved
+	}
+	return nil
 }

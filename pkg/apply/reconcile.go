@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"labctl/pkg/journal"
@@ -39,7 +40,7 @@ func (e *Executor) reconcile(ctx context.Context, intent journal.OpenIntent) err
 func (e *Executor) outcome(ctx context.Context, intent journal.OpenIntent) (journal.Result, error) {
 	task, err := pve.ParseUPID(intent.UPID)
 	if err != nil {
-		return journal.ResultFailed, e.awaitNameless(ctx, intent)
+		return e.outcomeOfNameless(ctx, intent)
 	}
 	_, err = e.API.Wait(ctx, task, nil)
 	var failed *pve.TaskError
@@ -53,21 +54,61 @@ func (e *Executor) outcome(ctx context.Context, intent journal.OpenIntent) (jour
 	}
 }
 
-// awaitNameless waits for the tasks that may be those of an intent whose answer never came.
-func (e *Executor) awaitNameless(ctx context.Context, intent journal.OpenIntent) error {
-	if wait := time.Until(intent.Time.Add(lateEffect)); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+// clockSkew is how far the node's clock may be from ours, when its tasks are looked for.
+const clockSkew = 10 * time.Minute
+
+// outcomeOfNameless waits for the tasks that may be those of an intent whose answer never came. When the server began no
+// such task since, the request never arrived: every clone and creation is a task, and the list has all of the token's own.
+func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenIntent) (journal.Result, error) {
+	if err := pause(ctx, time.Until(intent.Time.Add(lateEffect))); err != nil {
+		return "", err
 	}
 	nameless := change{ref: pve.VMRef{Node: intent.Node}, tasks: pve.TaskFilter{VMID: pve.VMID(intent.VMID)}}
-	if intent.Op == journal.OpClone {
+	switch intent.Op {
+	case journal.OpClone:
 		nameless.tasks = pve.TaskFilter{Type: "qmclone"} // filed under the template, which the intent does not name
+	case journal.OpProbe:
+		nameless.tasks.Type = "qmcreate"
+	case journal.OpUpload, journal.OpFree:
+		nameless.tasks = pve.TaskFilter{Type: map[journal.Op]string{journal.OpUpload: "imgcopy", journal.OpFree: "imgdel"}[intent.Op]}
 	}
-	_, err := e.awaitTasks(ctx, nameless)
-	return err
+	if _, err := e.awaitTasks(ctx, nameless); err != nil {
+		return "", err
+	}
+	began, err := e.mayHaveBegun(ctx, intent, nameless.tasks)
+	if err == nil && !began {
+		return journal.ResultRefused, nil
+	}
+	return journal.ResultFailed, err
+}
+
+// mayHaveBegun says whether the server has a task that may be that of a clone or a creation whose answer never came.
+func (e *Executor) mayHaveBegun(ctx context.Context, intent journal.OpenIntent, filter pve.TaskFilter) (bool, error) {
+	state := e.Journal.State()
+	isTask := intent.Op == journal.OpClone || intent.Op == journal.OpProbe
+	if !isTask || state.Run == nil || state.Run.Token == "" || state.Run.Token != e.Token {
+		return true, nil // this token does not see the tasks of the one that sent the request
+	}
+	filter.Since = intent.Time.Add(-clockSkew)
+	tasks, err := e.API.Tasks(ctx, intent.Node, filter)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(tasks, func(task pve.Task) bool {
+		return task.UPID.User == e.Token && !slices.Contains(state.Tasks, task.UPID.String())
+	}), nil
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -25,9 +25,11 @@ type app struct {
 	lab    string // as named on the command line
 	// tearsDown says that the invocation removes the lab at its end, whatever happens.
 	tearsDown bool
-	talk      *ui.Progress
-	log       *slog.Logger
-	cancel    context.CancelFunc
+	// lastWord sums the invocation up when everything else is said; nil for most.
+	lastWord func(code int) string
+	talk     *ui.Progress
+	log      *slog.Logger
+	cancel   context.CancelFunc
 }
 
 // flags are the global flags.
@@ -66,7 +68,7 @@ LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml
 		return usagef("%w: see `%s --help`", err, cmd.CommandPath())
 	})
 	a.addFlags(root)
-	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a),
+	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a), newGC(a),
 		newResults(a), newReport(a), newCompare(a), newSandbox(a), newVersion(a))
 	return root
 }

@@ -51,7 +51,8 @@ func newBench(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.bench(cmd.Context(), file, options)
+			_, err = a.bench(cmd.Context(), file, options)
+			return err
 		},
 	}
 	options.addFlags(cmd)
@@ -89,22 +90,22 @@ func workloadNames(lab *labspec.Lab) []string {
 	return names
 }
 
-// bench runs the suite and prints the report.
-func (a *app) bench(ctx context.Context, file labrun.Spec, options benchOptions) error {
-	filter, err := options.apply(file.Lab)
+// bench runs the suite and prints the report. The ID is that of the recorded run, or "".
+func (a *app) bench(ctx context.Context, spec labrun.Spec, options benchOptions) (string, error) {
+	filter, err := options.apply(spec.Lab)
 	if err != nil {
-		return err
+		return "", err
 	}
-	state, err := a.labStore().State(file.Lab.Name)
+	state, err := a.labStore().State(spec.Lab.Name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !state.Active() {
-		return a.notUp(file.Lab.Name)
+		return "", a.notUp(spec.Lab.Name)
 	}
-	run, err := a.openLab(ctx, file)
+	run, err := a.openLab(ctx, spec)
 	if err != nil {
-		return err
+		return "", err
 	}
 	id, err := run.measure(ctx, options, filter)
 	if id != "" {
@@ -113,7 +114,7 @@ func (a *app) bench(ctx context.Context, file labrun.Spec, options benchOptions)
 	if isInterrupt(ctx) && !a.tearsDown {
 		a.progress().Line("%s", a.spellOut(fmt.Sprintf("interrupted: lab %s is still up; remove it with `labctl down`", run.Lab.Name)))
 	}
-	return errors.Join(err, run.Close())
+	return id, errors.Join(err, run.Close())
 }
 
 // notUp says that a lab is not up, and where it might be instead.

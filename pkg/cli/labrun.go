@@ -60,11 +60,15 @@ func (r *labRun) look(ctx context.Context) (inventory.Observed, error) {
 	return r.Observe(ctx)
 }
 
-// closeUnused closes the lab. When nothing was begun, nothing of it stays, and a sandbox that nobody else uses ends.
-func (r *labRun) closeUnused(ctx context.Context) error {
+// closeFailed closes a lab that could not be brought up. When nothing of it is there, nothing of its state stays, and a
+// sandbox that this process started or emptied ends.
+func (r *labRun) closeFailed(ctx context.Context, emptied bool) error {
 	var err error
 	if !r.Active() {
-		err = errors.Join(r.Forget(), r.app.stopIfUnused(ctx, r.server))
+		err = r.Forget()
+		if r.server.started || emptied {
+			err = errors.Join(err, r.app.stopIfUnused(ctx, r.server))
+		}
 	}
 	return errors.Join(err, r.Close())
 }

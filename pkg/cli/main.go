@@ -61,7 +61,11 @@ func run(ctx context.Context, streams ui.IO, args []string) int {
 	if err != nil {
 		app.printError(ctx, err)
 	}
-	return exitCode(ctx, err)
+	code := exitCode(ctx, err)
+	if app.lastWord != nil {
+		fmt.Fprintln(app.Err, app.lastWord(code))
+	}
+	return code
 }
 
 // exitCode is the one place that turns errors into exit codes.
@@ -116,7 +120,7 @@ func onlyInterrupts(err error) bool {
 }
 
 // advice matches a command that a message advises without saying for which lab, and with which flags.
-var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status)( [^`]*)?`")
+var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status|gc)( [^`]*)?`")
 
 // spellOut completes the advised commands, so that they can be typed as they stand.
 func (a *app) spellOut(line string) string {

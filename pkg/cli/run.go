@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"labctl/pkg/internal/ui"
 	"labctl/pkg/labrun"
 )
 
@@ -44,29 +46,84 @@ func newRun(a *app) *cobra.Command {
 	return cmd
 }
 
-// run is the whole job. The lab is removed even when the run is interrupted.
-func (a *app) run(ctx context.Context, file labrun.Spec, options benchOptions, keep string) error {
-	if _, err := options.apply(file.Lab); err != nil {
+// run is the whole job. The lab is removed even when the run is interrupted. However it ends, its last line says so.
+func (a *app) run(ctx context.Context, spec labrun.Spec, options benchOptions, keep string) (err error) {
+	if _, err := options.apply(spec.Lab); err != nil {
 		return err
 	}
-	was, err := a.labStore().State(file.Lab.Name)
+	was, err := a.labStore().State(spec.Lab.Name)
 	if err != nil {
 		return err
 	}
+	parts := &runParts{lab: spec.Lab.Name, begun: time.Now()}
+	a.lastWord = parts.line
 	a.tearsDown = keep != keepAlways
-	err = a.up(ctx, file, upOptions{keep: keep != keepNever, quiet: true})
+	err = a.up(ctx, spec, upOptions{keep: keep != keepNever, quiet: true})
+	parts.add("up", err)
 	if err != nil && was.Active() {
 		return err // the lab was up before and is not ours to remove: another labctl may be working on it
 	}
 	if err == nil {
 		a.begun = time.Now() // the overhead is that of `bench`
-		err = a.bench(ctx, file, options)
+		err = a.benchInTime(ctx, spec, options, parts)
 	}
 	if keep == keepAlways || (keep == keepOnFailure && err != nil) {
-		a.progress().Line("%s", a.spellOut(fmt.Sprintf("lab %s is left up: remove it with `labctl down`", file.Lab.Name)))
+		a.progress().Line("%s", a.spellOut(fmt.Sprintf("lab %s is left up: remove it with `labctl down`", spec.Lab.Name)))
+		parts.left = true
 		return err
 	}
-	teardown, cancel := context.WithTimeout(context.WithoutCancel(ctx), downTime)
+	teardown, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), downTime, fmt.Errorf("gave up after %s", downTime))
 	defer cancel()
-	return errors.Join(err, a.down(teardown, file, true))
+	downErr := a.down(teardown, spec, true)
+	parts.add("down", downErr)
+	return errors.Join(err, downErr)
+}
+
+// benchInTime measures as long as --deadline leaves time for the removal.
+func (a *app) benchInTime(ctx context.Context, spec labrun.Spec, options benchOptions, parts *runParts) error {
+	work, stop := a.leaveTime(ctx, spec.Lab)
+	defer stop()
+	id, err := a.bench(work, spec, options)
+	parts.results = id
+	parts.add("bench", err)
+	return err
+}
+
+// runParts are what became of the parts of a run, for its last line.
+type runParts struct {
+	lab     string
+	begun   time.Time
+	parts   []string
+	results string // the ID of the recorded run; "" when nothing was recorded
+	left    bool   // the lab was left up on purpose
+}
+
+func (p *runParts) add(part string, err error) {
+	if err != nil {
+		part += " failed"
+	}
+	p.parts = append(p.parts, part)
+}
+
+// line sums the run up: for a log that is read once a day.
+func (p *runParts) line(code int) string {
+	verdict, recorded, rest := "done", "nothing was recorded", "the lab is removed with proof"
+	switch code {
+	case exitDone:
+	case exitInterrupted:
+		verdict = "interrupted"
+	default:
+		verdict = "FAILED"
+	}
+	if p.results != "" {
+		recorded = "results " + p.results
+	}
+	switch {
+	case p.left:
+		rest = "the lab is left up"
+	case code == exitLeftover:
+		rest = "THE LAB IS OR MAY BE STILL THERE, see above"
+	}
+	return fmt.Sprintf("labctl: run %s %s (exit %d): %s; %s; %s; %s", p.lab, verdict, code, strings.Join(p.parts, ", "), recorded, rest,
+		ui.Short(time.Since(p.begun)))
 }

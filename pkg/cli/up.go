@@ -52,7 +52,7 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	changed, err := run.Up(work, labrun.UpOptions{Readiness: &readiness{run: run}, Keep: options.keep, KeepGoing: options.keepGoing})
 	switch {
 	case err != nil:
-		return errors.Join(err, run.closeUnused(ctx))
+		return errors.Join(err, run.closeFailed(ctx, changed))
 	case !changed:
 		a.progress().Line("lab %s is up already; nothing to change", run.Lab.Name)
 	default:

@@ -5,7 +5,7 @@ import "time"
 // Format is the version of the record layout that this package writes. A later labctl reads every earlier one.
 //
 //   - 1: the first.
-//   - 2: uploads (OpUpload, OpFree, Intent.Volume), and the run's owner and pool in Begin.
+//   - 2: uploads (OpUpload, OpFree, Intent.Volume), traces (OpTraced, OpKilled), and the run's owner, pool and token in Begin.
 const Format = 2
 
 // Entry is one line of the journal. Exactly one of the pointers is set.
@@ -30,6 +30,7 @@ type Begin struct {
 	Owner   string    `json:"owner,omitempty"` // as in the owner mark; "" before format 2
 	Pool    string    `json:"pool,omitempty"`  // "" before format 2
 	Server  string    `json:"server"`          // the API's URL
+	Token   string    `json:"token,omitempty"` // the token's name, since a task shows to its own token only; "" before format 2
 	Version string    `json:"labctl"`          // the labctl that began the run
 	SpecSHA string    `json:"spec_sha256"`
 	Expires time.Time `json:"expires"`
@@ -49,6 +50,8 @@ const (
 	OpProbe     Op = "probe"  // an empty VM that claims the VMID while the storages are looked at
 	OpUpload    Op = "upload" // a file put on a storage
 	OpFree      Op = "free"   // an upload removed
+	OpTraced    Op = "traced" // no change: the server's task list says that the token worked on the VMID, before this run
+	OpKilled    Op = "killed" // like OpTraced, and the task's worker was killed
 )
 
 // Intent says what is about to be sent. It is on disk before the request leaves.

@@ -37,7 +37,7 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // Journal is an open journal. Its methods may be called from several goroutines.
 type Journal struct {
 	mu     sync.Mutex
-	file   file
+	file   File
 	path   string
 	now    func() time.Time
 	state  *State
@@ -46,8 +46,8 @@ type Journal struct {
 	broken error // why nothing can be appended any more
 }
 
-// file is what the journal does with its file.
-type file interface {
+// File is what the journal does with its file.
+type File interface {
 	io.Writer
 	Sync() error
 	Truncate(size int64) error
@@ -67,6 +67,11 @@ func Read(path string) (*State, error) {
 // Open opens or creates the journal at path for appending. A last line that a crash cut off is dropped: what it
 // would have announced was never sent.
 func Open(path string) (*Journal, error) {
+	return OpenThrough(path, func(file File) File { return file })
+}
+
+// OpenThrough is Open with every access to the file going through what wrap makes of it, such as a disk that fills up.
+func OpenThrough(path string, wrap func(File) File) (*Journal, error) {
 	state, size, err := load(path)
 	if err != nil {
 		return nil, err
@@ -81,7 +86,7 @@ func Open(path string) (*Journal, error) {
 	if err := prepare(file, size); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening journal %s: %w", path, err), file.Close())
 	}
-	return &Journal{file: file, path: path, now: time.Now, state: state, next: state.lastSeq + 1, size: size}, nil
+	return &Journal{file: wrap(file), path: path, now: time.Now, state: state, next: state.lastSeq + 1, size: size}, nil
 }
 
 // prepare cuts the file at its last whole line and makes its name durable.

@@ -20,6 +20,9 @@ type State struct {
 	// Detached are the commands that may still run on the targets: ID to target.
 	Detached map[string]string
 
+	// Tasks are the UPIDs of all tasks that the run is known to have started.
+	Tasks []string
+
 	uploads []Upload
 	lastSeq int
 	lossy   bool // a line of the run is lost, which may have been about any VM
@@ -50,7 +53,11 @@ type VM struct {
 	Done []Op // the changes that are known to have been carried out, in order
 
 	touched bool
+	acted   bool // the run announced a change, and does not only know of others'
 }
+
+// OnlyTraced says that the run itself changed nothing at the VMID: nothing proves it ours.
+func (v VM) OnlyTraced() bool { return !v.acted }
 
 // Has says whether op is known to have been carried out.
 func (v VM) Has(op Op) bool { return slices.Contains(v.Done, op) }
@@ -99,7 +106,7 @@ func (s *State) clone() *State {
 		copied.VMs[i].Done = slices.Clone(copied.VMs[i].Done)
 	}
 	copied.Open = slices.Clone(s.Open)
-	copied.uploads = slices.Clone(s.uploads)
+	copied.uploads, copied.Tasks = slices.Clone(s.uploads), slices.Clone(s.Tasks)
 	copied.Detached = maps.Clone(s.Detached)
 	copied.Facts = make(map[string]map[string]string, len(s.Facts))
 	for target, values := range s.Facts {
@@ -121,10 +128,12 @@ func (s *State) apply(entry Entry) error {
 		if entry.Intent.Volume != "" {
 			s.upload(*entry.Intent)
 		} else {
-			s.vm(*entry.Intent)
+			vm := s.vm(*entry.Intent)
+			vm.acted = vm.acted || (entry.Intent.Op != OpTraced && entry.Intent.Op != OpKilled)
 		}
 		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent, Time: entry.Time})
 	case entry.Task != nil:
+		s.Tasks = append(s.Tasks, entry.Task.UPID)
 		for i := range s.Open {
 			if s.Open[i].Seq == entry.Task.Intent {
 				s.Open[i].UPID = entry.Task.UPID

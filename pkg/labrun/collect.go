@@ -79,13 +79,13 @@ func (l *Labs) Collect(ctx context.Context, server Server, found Found) (removed
 		return Removed{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	book, err := journal.Open(filepath.Join(dir, journalFile))
+	book, err := l.openJournal(filepath.Join(dir, journalFile))
 	if err != nil {
 		return Removed{}, err
 	}
 	if !book.State().Active() {
 		err = book.Begin(journal.Begin{
-			RunID: found.Run, Lab: found.Lab, Owner: found.Owner, Pool: found.mark.Pool, Server: server.URL, Version: l.Version, Expires: found.Expires,
+			RunID: found.Run, Lab: found.Lab, Owner: found.Owner, Pool: found.mark.Pool, Server: server.URL, Token: server.TokenID, Version: l.Version, Expires: found.Expires,
 		})
 	}
 	if err == nil {

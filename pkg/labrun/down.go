@@ -32,16 +32,17 @@ const secondLook = time.Second
 // Down removes everything of the lab, with proof, and forgets the lab run. It needs no state: without a journal it finds
 // the lab by its marks, and by what the server's task list tells of this token. The error holds an *apply.LeftoverError for everything that may be left.
 func (r *Run) Down(ctx context.Context) (Removed, error) {
-	if err := r.reconcile(ctx); err != nil {
-		return Removed{}, r.mayBeLeft(err)
-	}
-	traces, err := r.traces(ctx)
+	found, err := r.settle(ctx)
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
 	}
-	observed, err := r.observeAll(ctx, traces)
+	observed, err := r.Observe(ctx)
 	if err == nil && !r.Active() && len(observed.VMs) == 0 {
-		observed, err = r.lookAgain(ctx, &traces)
+		found, observed, err = r.lookAgain(ctx)
+	}
+	var uploads []inventory.Upload
+	if err == nil {
+		uploads, err = r.uploads(ctx)
 	}
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
@@ -49,24 +50,24 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	for _, other := range observed.Others {
 		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
 	}
-	uploads, err := r.uploads(ctx)
-	if err != nil {
-		return Removed{}, r.mayBeLeft(err)
+	if !r.Active() && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
+		// Without a run in the journal, nothing of the removal would be remembered.
+		if err := r.begin(found); err != nil {
+			return Removed{}, errors.Join(err, leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
+		}
+		if observed, err = r.Observe(ctx); err != nil { // now with what the traces tell
+			return Removed{}, r.mayBeLeft(err)
+		}
 	}
-	return r.remove(ctx, observed, uploads, traces)
+	return r.remove(ctx, observed, uploads)
 }
 
 // remove carries the removal out.
-func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads []inventory.Upload, traces traces) (Removed, error) {
-	todo := removalOf(r.Lab.Name, observed, r.Journal.State(), uploads)
-	traces.lookOnly(&todo)
-	if len(todo.Sequences) > 0 {
-		if err := r.begin(); err != nil { // without a run in the journal, nothing of the removal would be remembered
-			return Removed{}, errors.Join(err, leftovers(todo, err))
-		}
-	}
-	err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed), foreign(observed, traces))
-	if err != nil {
+func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads []inventory.Upload) (Removed, error) {
+	state := r.Journal.State()
+	observed = unfamiliar(observed, state)
+	todo := removalOf(r.Lab.Name, observed, state, uploads)
+	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed)); err != nil {
 		return Removed{}, err
 	}
 	removed := Removed{VMs: len(observed.VMs), Looked: len(observed.Gone)}
@@ -76,6 +77,18 @@ func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads [
 		}
 	}
 	return removed, nil
+}
+
+// unfamiliar drops the VMIDs that only the server's task list speaks of and that somebody has by now: nothing says that
+// they have to do with us, unless a worker was killed there.
+func unfamiliar(observed inventory.Observed, state *journal.State) inventory.Observed {
+	drop := func(ref pve.VMRef) bool {
+		at := slices.IndexFunc(state.VMs, func(vm journal.VM) bool { return vm.VMID == int(ref.ID) })
+		return at >= 0 && state.VMs[at].OnlyTraced() && !state.VMs[at].Has(journal.OpKilled)
+	}
+	observed.Foreign = slices.DeleteFunc(slices.Clone(observed.Foreign), drop)
+	observed.Unreadable = slices.DeleteFunc(slices.Clone(observed.Unreadable), drop)
+	return observed
 }
 
 // removalOf plans the removal of what was observed and of the uploads, with what the journal knows of them.
@@ -89,6 +102,9 @@ func removalOf(lab string, observed inventory.Observed, state *journal.State, up
 			}
 			if sequence.VM == "" {
 				sequence.VM = known.Name
+			}
+			if known.OnlyTraced() && !sequence.Exists {
+				sequence.Steps = []plan.Step{plan.Prove{LookOnly: true}}
 			}
 			if known.Node != sequence.Node && !slices.Contains(sequence.Formerly, known.Node) {
 				sequence.Formerly = append(sequence.Formerly, known.Node)
@@ -111,39 +127,21 @@ func removalOf(lab string, observed inventory.Observed, state *journal.State, up
 	return todo
 }
 
-// observeAll reads what exists of the lab; the traces are looked at like VMIDs that the journal knows.
-func (r *Run) observeAll(ctx context.Context, traces traces) (inventory.Observed, error) {
-	scope := r.scope()
-	for _, ref := range traces.refs {
-		if !slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID }) {
-			scope.Known = append(scope.Known, ref)
-		}
-	}
-	observed, err := inventory.Observe(ctx, r.Server.API, scope)
-	if err != nil {
-		return observed, err
-	}
-	// What only the task list knows and cannot be read is somebody else's by now, unless a clone died there.
-	observed.Unreadable = slices.DeleteFunc(observed.Unreadable, func(ref pve.VMRef) bool {
-		return traces.has(ref) && !slices.Contains(traces.killed, ref.ID)
-	})
-	return observed, nil
-}
-
 // lookAgain looks for a lab without state once more, a moment later.
-func (r *Run) lookAgain(ctx context.Context, traces *traces) (inventory.Observed, error) {
+func (r *Run) lookAgain(ctx context.Context) (traces, inventory.Observed, error) {
 	timer := time.NewTimer(secondLook)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return inventory.Observed{}, context.Cause(ctx)
+		return traces{}, inventory.Observed{}, context.Cause(ctx)
 	}
-	var err error
-	if *traces, err = r.traces(ctx); err != nil {
-		return inventory.Observed{}, err
+	found, err := r.traces(ctx)
+	if err != nil {
+		return traces{}, inventory.Observed{}, err
 	}
-	return r.observeAll(ctx, *traces)
+	observed, err := r.Observe(ctx)
+	return found, observed, err
 }
 
 // uploads are the files of this lab on the storages, when there is no journal to tell of them.
@@ -174,21 +172,6 @@ func unreadable(observed inventory.Observed) error {
 		all = append(all, &apply.LeftoverError{
 			VM: ref.ID.String(), Ref: ref, Unread: true,
 			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM"),
-		})
-	}
-	return errors.Join(all...)
-}
-
-// foreign turns VMIDs of ours that somebody else has taken into errors: our volumes under them cannot be looked for.
-func foreign(observed inventory.Observed, traces traces) error {
-	var all []error
-	for _, ref := range observed.Foreign {
-		if traces.has(ref) {
-			continue
-		}
-		all = append(all, &apply.LeftoverError{
-			VM: ref.ID.String(), Ref: ref, Unproved: true,
-			Err: errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left"),
 		})
 	}
 	return errors.Join(all...)
@@ -233,7 +216,7 @@ func (r Removed) Describe(lab string, took string) string {
 	switch {
 	case r.Nothing():
 		return fmt.Sprintf("lab %s is not up: nothing to remove", lab)
-	case r.VMs == 0:
+	case r.VMs == 0 && r.Uploads == 0:
 		return fmt.Sprintf("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", lab, took)
 	case r.VMs == 1:
 		return fmt.Sprintf("lab %s is down: 1 VM removed in %s, and no volume of its is left", lab, took)

@@ -8,6 +8,7 @@ import (
 
 	"labctl/pkg/apply"
 	"labctl/pkg/inventory"
+	"labctl/pkg/journal"
 	"labctl/pkg/pve"
 )
 
@@ -43,6 +44,15 @@ type Labs struct {
 	Connect func(ctx context.Context) (Server, error)
 	// Gates are shared by all who work on the server; nil: nobody else does.
 	Gates apply.Gates
+	// OpenJournal opens a lab's journal; nil: journal.Open.
+	OpenJournal func(path string) (*journal.Journal, error)
+}
+
+func (l *Labs) openJournal(path string) (*journal.Journal, error) {
+	if l.OpenJournal != nil {
+		return l.OpenJournal(path)
+	}
+	return journal.Open(path)
 }
 
 // Lifetime is when a lab that nobody removed counts as forgotten.
@@ -64,5 +74,5 @@ func ThisOwner() string {
 
 // executor carries out plans for the lab run that the mark speaks of.
 func (l *Labs) executor(server Server, mark inventory.Mark, pool string) *apply.Executor {
-	return &apply.Executor{API: server.API, Observer: l.Talk, Pool: pool, Mark: mark, Gates: l.Gates}
+	return &apply.Executor{API: server.API, Observer: l.Talk, Token: server.TokenID, Pool: pool, Mark: mark, Gates: l.Gates}
 }

@@ -40,7 +40,7 @@ func (l *Labs) Repair(spec Spec) error {
 
 // rewrite writes a journal that knows the VMs, uploads and detached commands of a salvaged state.
 func (l *Labs) rewrite(path string, spec Spec, salvaged *journal.State) error {
-	fresh, err := journal.Open(path)
+	fresh, err := l.openJournal(path)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,11 @@ func (l *Labs) rewrite(path string, spec Spec, salvaged *journal.State) error {
 		failures = append(failures, err, fresh.Finished(number, journal.ResultFailed, errSalvaged))
 	}
 	for _, vm := range salvaged.Touched() {
-		note(journal.Intent{Op: journal.OpConfigure, VM: vm.Name, Node: vm.Node, VMID: vm.VMID})
+		op := journal.OpConfigure
+		if vm.OnlyTraced() {
+			op = journal.OpTraced
+		}
+		note(journal.Intent{Op: op, VM: vm.Name, Node: vm.Node, VMID: vm.VMID})
 	}
 	for _, upload := range salvaged.Uploads() {
 		note(journal.Intent{Op: journal.OpUpload, VM: upload.VM, Node: upload.Node, Volume: upload.Volume})

@@ -42,7 +42,7 @@ func (l *Labs) Open(ctx context.Context, spec Spec) (*Run, error) {
 	if run.lock, err = l.Store.Lock(spec.Lab.Name); err != nil {
 		return nil, err
 	}
-	if run.Journal, err = journal.Open(filepath.Join(run.dir, journalFile)); err != nil {
+	if run.Journal, err = l.openJournal(filepath.Join(run.dir, journalFile)); err != nil {
 		return nil, errors.Join(err, run.lock.Release())
 	}
 	if run.Server, err = l.Connect(ctx); err != nil {
@@ -73,18 +73,22 @@ func (r *Run) Close() error { return errors.Join(r.Journal.Close(), r.lock.Relea
 // Active says whether the journal has a lab run that was begun and not ended.
 func (r *Run) Active() bool { return r.Journal.State().Active() }
 
-// begin opens a lab run in the journal, unless one is open.
-func (r *Run) begin() error {
+// begin opens a lab run in the journal, unless one is open. The traces of earlier ones become part of it.
+func (r *Run) begin(found traces) error {
 	if r.Active() {
 		return nil
 	}
 	if err := atomicfile.Write(filepath.Join(r.dir, specFile), r.Text, 0o600); err != nil {
 		return err
 	}
-	return r.Journal.Begin(journal.Begin{
-		RunID: NewRunID(time.Now()), Lab: r.Lab.Name, Owner: r.labs.Owner, Pool: r.Lab.Pool, Server: r.Server.URL, Version: r.labs.Version,
+	err := r.Journal.Begin(journal.Begin{
+		RunID: NewRunID(time.Now()), Lab: r.Lab.Name, Owner: r.labs.Owner, Pool: r.Lab.Pool, Server: r.Server.URL, Token: r.Server.TokenID, Version: r.labs.Version,
 		SpecSHA: r.SHA256(), Expires: time.Now().Add(Lifetime).UTC().Truncate(time.Second),
 	})
+	if err != nil {
+		return err
+	}
+	return r.note(found)
 }
 
 // NewRunID makes an ID that sorts by time.

@@ -2,6 +2,7 @@ package labrun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"labctl/pkg/journal"
-	"labctl/pkg/plan"
 	"labctl/pkg/pve"
 )
 
@@ -17,11 +17,11 @@ import (
 // every client.
 type traces struct {
 	refs   []pve.VMRef // VMIDs of the lab's range that this token worked on
-	killed []pve.VMID  // of those, the ones where a clone's worker may have been killed
+	killed []pve.VMID  // of those, the ones where a worker may have been killed
 }
 
-// lookBack is how far back the task list is read.
-const lookBack = Lifetime
+// lookBack is how far back the task list is read. What the journals of past runs prove is not looked at again.
+const lookBack = 30 * 24 * time.Hour
 
 // traces waits for the tasks under way and reads those that ended. With a journal there is nothing to learn.
 func (r *Run) traces(ctx context.Context) (traces, error) {
@@ -34,24 +34,42 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 	}
 	proved := r.provedUntil()
 	var found traces
+	nameless, killed := 0, false
 	for _, task := range tasks {
-		ids, killed, err := r.touchedBy(ctx, task)
-		if err != nil {
+		trace, err := r.traceOf(ctx, task)
+		switch {
+		case err != nil:
 			return traces{}, err
-		}
-		for _, id := range ids {
-			if task.Ended.Before(proved[id]) {
-				continue
-			}
-			if ref := (pve.VMRef{Node: task.UPID.Node, ID: id}); !found.has(ref) {
-				found.refs = append(found.refs, ref)
-			}
-			if killed {
-				found.killed = append(found.killed, id)
-			}
+		case trace.nameless:
+			nameless++
+			killed = killed || trace.killed
+		case trace.id != 0 && !task.Ended.Before(proved[trace.id]):
+			found.add(pve.VMRef{Node: task.UPID.Node, ID: trace.id}, trace.killed)
 		}
 	}
-	return found, nil
+	if nameless > 0 {
+		err = r.guess(ctx, &found, nameless, killed)
+	}
+	return found, err
+}
+
+// guess adds the VMIDs that failed clones may have had whose tasks do not tell: VMIDs are handed out from the lowest, so that
+// volumes can be left under the first free ones; and when a worker was killed, what is taken may be its clone.
+func (r *Run) guess(ctx context.Context, found *traces, nameless int, killed bool) error {
+	free := nameless + len(r.Lab.VMs)
+	for id := pve.VMID(r.Lab.VMIDs.First); id <= pve.VMID(r.Lab.VMIDs.Last); id++ {
+		taken, err := r.Server.API.VMIDTaken(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !taken {
+			free--
+		}
+		if (taken && killed) || (!taken && free >= 0) {
+			found.add(pve.VMRef{Node: r.Lab.Node, ID: id}, taken)
+		}
+	}
+	return nil
 }
 
 // awaitStrays waits for this token's running tasks that may be of the lab, and returns its tasks that ended lately.
@@ -98,61 +116,71 @@ func (r *Run) inRange(id pve.VMID) bool {
 	return id >= pve.VMID(r.Lab.VMIDs.First) && id <= pve.VMID(r.Lab.VMIDs.Last)
 }
 
-// touchedBy says which VMIDs of the lab a task that ended worked on. A clone that ended in order left a VM that is found by
-// its mark, or nothing. One whose worker was killed left a VM that no token can read (pve-api lab-findings §39); from 9 on its log names the VMID, before that it can be any of the range.
-func (r *Run) touchedBy(ctx context.Context, task pve.Task) (ids []pve.VMID, killed bool, err error) {
-	var id pve.VMID
-	switch {
-	case task.UPID.Type != "qmclone":
-		if _, err := fmt.Sscan(task.UPID.ID, &id); err != nil || !r.inRange(id) {
-			return nil, false, nil //nolint:nilerr // an upload's task has no VMID
+// trace is what one task tells.
+type trace struct {
+	id       pve.VMID // 0: nothing of the lab
+	killed   bool     // its worker was killed: no token can read what a clone or a creation left then (pve-api lab-findings §39)
+	nameless bool     // a clone that failed, and does not say with which VMID
+}
+
+// traceOf reads a task that ended. A clone that ended well left a VM that is found by its mark. One that failed may have left
+// volumes; from 9 on its log names the VMID (pve-api lab-findings §37).
+func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
+	found := trace{killed: task.ExitStatus == workerKilled}
+	if task.UPID.Type != "qmclone" {
+		if _, err := fmt.Sscan(task.UPID.ID, &found.id); err != nil || !r.inRange(found.id) {
+			return trace{}, nil //nolint:nilerr // an upload's task has no VMID
 		}
-		return []pve.VMID{id}, false, nil
-	case task.ExitStatus != workerKilled:
-		return nil, false, nil
+		return found, nil
+	}
+	if !task.Failed() {
+		return trace{}, nil
 	}
 	log, err := r.Server.API.TaskLog(ctx, task.UPID, 0)
 	if err != nil {
-		return nil, false, err
+		return trace{}, err
 	}
 	for _, line := range log {
 		var source pve.VMID
-		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &id); n == 2 {
-			return slices.DeleteFunc([]pve.VMID{id}, func(id pve.VMID) bool { return !r.inRange(id) }), true, nil
+		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &found.id); n == 2 {
+			if !r.inRange(found.id) {
+				return trace{}, nil
+			}
+			return found, nil
 		}
 	}
-	for id := pve.VMID(r.Lab.VMIDs.First); id <= pve.VMID(r.Lab.VMIDs.Last); id++ {
-		taken, err := r.Server.API.VMIDTaken(ctx, id)
-		if err != nil {
-			return nil, false, err
-		}
-		if taken {
-			ids = append(ids, id)
-		}
-	}
-	return ids, true, nil
+	return trace{nameless: true, killed: found.killed}, nil
 }
 
 // workerKilled is the exit status of a task whose worker died (PVE::Tools, upid_read_status).
 const workerKilled = "unexpected status"
+
+func (t *traces) add(ref pve.VMRef, killed bool) {
+	if !t.has(ref) {
+		t.refs = append(t.refs, ref)
+	}
+	if killed {
+		t.killed = append(t.killed, ref.ID)
+	}
+}
 
 // has says whether the VMID is known from the task list.
 func (t traces) has(ref pve.VMRef) bool {
 	return slices.ContainsFunc(t.refs, func(known pve.VMRef) bool { return known.ID == ref.ID })
 }
 
-// lookOnly makes the proofs for VMIDs that only the task list knows remove nothing.
-func (t traces) lookOnly(todo *plan.Plan) {
-	for i, sequence := range todo.Sequences {
-		if sequence.Exists || !t.has(pve.VMRef{ID: pve.VMID(sequence.VMID)}) {
-			continue
+// note writes the traces into the journal, as part of the run: only the journal remembers.
+func (r *Run) note(found traces) error {
+	var all []error
+	for _, ref := range found.refs {
+		op := journal.OpTraced
+		if slices.Contains(found.killed, ref.ID) {
+			op = journal.OpKilled
 		}
-		for j, step := range sequence.Steps {
-			if _, ok := step.(plan.Prove); ok {
-				todo.Sequences[i].Steps[j] = plan.Prove{LookOnly: true}
-			}
-		}
+		intent, err := r.Journal.Intend(journal.Intent{Op: op, Node: ref.Node, VMID: int(ref.ID)})
+		all = append(all, err, r.Journal.Finished(intent, journal.ResultDone, nil))
 	}
+	return errors.Join(all...)
 }
 
 // provedUntil says for each VMID until when the journals of past runs of this lab prove that nothing was left.

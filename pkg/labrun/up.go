@@ -31,12 +31,16 @@ type UpOptions struct {
 // Up brings the lab up, or does what is left to do; changed says whether there was anything. What a failure leaves
 // behind is removed again, also when ctx has ended; the error then holds an *apply.LeftoverError for what could not be.
 func (r *Run) Up(ctx context.Context, options UpOptions) (changed bool, err error) {
-	if err := r.settle(ctx); err != nil {
+	found, err := r.settle(ctx)
+	if err != nil {
 		return false, err
 	}
 	todo, before, err := r.PlanUp(ctx)
 	if err != nil || !hasSteps(todo) {
 		return false, err
+	}
+	if err := r.begin(found); err != nil {
+		return true, err
 	}
 	return true, r.carryOut(ctx, todo, before, options)
 }
@@ -46,13 +50,12 @@ func hasSteps(todo plan.Plan) bool {
 	return slices.ContainsFunc(todo.Sequences, func(s plan.Sequence) bool { return len(s.Steps) > 0 })
 }
 
-// settle waits until nothing of an earlier process is under way.
-func (r *Run) settle(ctx context.Context) error {
+// settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost.
+func (r *Run) settle(ctx context.Context) (traces, error) {
 	if r.Active() {
-		return r.reconcile(ctx)
+		return traces{}, r.reconcile(ctx)
 	}
-	_, err := r.awaitStrays(ctx)
-	return err
+	return r.traces(ctx)
 }
 
 // PlanUp reads what exists and says what is to do.
@@ -115,9 +118,6 @@ func numbers(ids []pve.VMID) []int {
 
 // carryOut does what the plan says and takes it back when that fails.
 func (r *Run) carryOut(ctx context.Context, todo plan.Plan, before inventory.Observed, options UpOptions) error {
-	if err := r.begin(); err != nil {
-		return err
-	}
 	_, publicKey, err := r.Key()
 	if err != nil {
 		return err
@@ -157,9 +157,9 @@ func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
 	was := func(name string) bool { _, ok := before.VM(name); return ok }
 	state := r.Journal.State()
 	state.VMs = slices.DeleteFunc(state.VMs, func(vm journal.VM) bool { return was(vm.Name) })
-	removal := removalOf(r.Lab.Name, observed, state, nil)
+	removal := removalOf(r.Lab.Name, unfamiliar(observed, state), state, nil)
 	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool { return was(s.VM) })
-	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(observed)); err != nil {
+	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(unfamiliar(observed, state))); err != nil {
 		return err
 	}
 	if len(before.VMs) > 0 {

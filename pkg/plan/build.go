@@ -159,5 +159,8 @@ func Down(lab string, observed inventory.Observed) Plan {
 	for _, ref := range observed.Gone {
 		plan.Sequences = append(plan.Sequences, Sequence{Node: ref.Node, VMID: int(ref.ID), Steps: []Step{Prove{}}})
 	}
+	for _, ref := range observed.Foreign {
+		plan.Sequences = append(plan.Sequences, Sequence{Node: ref.Node, VMID: int(ref.ID), Exists: true, Steps: []Step{Prove{Beside: true}}})
+	}
 	return plan
 }

@@ -65,6 +65,8 @@ type Free struct{ Volume string }
 type Prove struct {
 	// LookOnly says that nothing proves the VMID ours: volumes that are found are reported and not removed.
 	LookOnly bool
+	// Beside says that somebody else's VM has the VMID by now.
+	Beside bool
 }
 
 // Name returns "upload".

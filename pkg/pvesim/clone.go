@@ -245,7 +245,7 @@ func (j *cloneJob) finish(*worker) error {
 func (j *cloneJob) undo(w *worker, err error) error {
 	var steps []step
 	for _, v := range j.made {
-		steps = append(steps, j.remove(v))
+		steps = append(steps, j.removeOrSay(v))
 	}
 	w.do(append(steps, func(*worker) error {
 		delete(j.vms, j.id)

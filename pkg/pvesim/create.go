@@ -41,8 +41,17 @@ func createVM(k *call) (any, error) {
 		}
 		return nil
 	}
-	return k.fork("qmcreate", fmt.Sprint(id),
-		locked(vmLockFile(id), k.timings.LockCreate, sleepFor(k.timings.Fork), build), enter)
+	// Whatever fails, the claimed configuration goes (API2/Qemu.pm, create_vm: unlink in the worker).
+	unclaim := func(w *worker, err error) error {
+		if k.vms[id] == v {
+			delete(k.vms, id)
+		}
+		return err
+	}
+	return k.fork("qmcreate", fmt.Sprint(id), func(w *worker) error {
+		w.try(unclaim, locked(vmLockFile(id), k.timings.LockCreate, sleepFor(k.timings.Fork), build))
+		return nil
+	}, enter)
 }
 
 // undoCreate removes the disks that were made before something failed, and the configuration.
@@ -51,7 +60,7 @@ func (k *call) undoCreate(v *vm) func(*worker, error) error {
 		var steps []step
 		for _, key := range v.drives() {
 			if disk, ok := k.volume(parseDrive(v.config[key]).volume); ok && disk.vmid == v.id {
-				steps = append(steps, k.remove(disk))
+				steps = append(steps, k.removeOrSay(disk))
 			}
 		}
 		w.do(append(steps, func(*worker) error {

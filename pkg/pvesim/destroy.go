@@ -17,6 +17,9 @@ func destroyVM(k *call) (any, error) {
 	if v.config["protection"] == "1" {
 		return nil, failure("can't remove VM %d - protection mode enabled", v.id)
 	}
+	if v.byHA && !k.params.flag("purge") {
+		return nil, failure("unable to remove VM %d - used in HA resources and purge parameter not set.", v.id)
+	}
 	if v.running() {
 		return nil, failure("VM %d is running - destroy failed", v.id)
 	}
@@ -85,6 +88,21 @@ func (k *call) removeOrMention(disk *volume, prefix string) step {
 				return err
 			}
 			w.warnf("%s%v", prefix, err)
+			return nil
+		}, k.remove(disk))
+		return nil
+	}
+}
+
+// removeOrSay removes a volume of something that failed. When it cannot be removed the log says so, and it stays
+// (API2/Qemu.pm, clone_vm and create_vm: vdisk_free in an eval, then warn).
+func (k *call) removeOrSay(disk *volume) step {
+	return func(w *worker) error {
+		w.try(func(w *worker, err error) error {
+			if errors.Is(err, errInterrupted) {
+				return err
+			}
+			w.logf("%v", err)
 			return nil
 		}, k.remove(disk))
 		return nil

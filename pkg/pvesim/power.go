@@ -17,6 +17,9 @@ func (k *call) powerTask(kind string, work step) (any, error) {
 
 // startVM is POST .../status/start. It always answers with a task; only that fails.
 func startVM(k *call) (any, error) {
+	if v, ok := k.vms[k.vmid()]; ok && v.byHA && v.node == k.node() {
+		return k.startByHA(v)
+	}
 	return k.powerTask("qmstart", func(w *worker) error {
 		if _, err := k.vm(); err != nil {
 			return err
@@ -105,6 +108,9 @@ func (c *Cluster) boot(v *vm) error {
 
 // stopVM is POST .../status/stop. Stopping a stopped VM succeeds.
 func stopVM(k *call) (any, error) {
+	if v, ok := k.vms[k.vmid()]; ok && v.byHA && v.node == k.node() {
+		return k.stopByHA(v)
+	}
 	return k.powerTask("qmstop", func(w *worker) error {
 		v, ok := k.vms[k.vmid()]
 		if !ok || v.node != k.node() {

@@ -136,7 +136,7 @@ func getStatus(k *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := currentStatus{vmStatus: k.statusOf(v, true)}
+	s := currentStatus{vmStatus: k.statusOf(v, true), HA: haStatus{Managed: bit(v.byHA)}}
 	if v.agentEnabled() {
 		s.Agent = 1
 	}

@@ -23,6 +23,7 @@ type vm struct {
 	snapshots []*snapshot
 
 	process *process // nil while stopped
+	byHA    bool     // the HA manager starts and stops it
 }
 
 // process is a running QEMU.

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"labctl/pkg/internal/ui"
+	"labctl/pkg/labrun"
+	"labctl/pkg/sandbox"
+)
+
+func newGC(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Show what is left of labs on the server that nobody removed, and remove it with --yes",
+		Long: `gc reads every VM and every upload that the token may see and shows those that carry labctl's owner mark. Garbage is what
+is yours and expired (a lab lives for ` + fmt.Sprint(labrun.Lifetime) + `), or yours and unknown to the state directory that made it. Without --yes
+nothing is changed. Labs that another labctl works on, labs of other state directories before they expire, and other
+people's labs are shown and left alone.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), yes) },
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "remove the garbage")
+	return cmd
+}
+
+// foundRun is a lab run on the server as `gc` prints it.
+type foundRun struct {
+	Lab      string          `json:"lab"`
+	Run      string          `json:"run"`
+	Owner    string          `json:"owner"`
+	VMIDs    []int           `json:"vmids"`
+	Uploads  []string        `json:"uploads"`
+	Expires  time.Time       `json:"expires"`
+	Standing labrun.Standing `json:"standing"`
+	Removed  bool            `json:"removed"`
+}
+
+func newFoundRun(f labrun.Found) foundRun {
+	out := foundRun{Lab: f.Lab, Run: f.Run, Owner: f.Owner, Expires: f.Expires, Standing: f.Standing, VMIDs: []int{}, Uploads: []string{}}
+	for _, vm := range f.VMs {
+		out.VMIDs = append(out.VMIDs, int(vm.Ref.ID))
+	}
+	for _, upload := range f.Uploads {
+		out.Uploads = append(out.Uploads, upload.Volume.ID)
+	}
+	return out
+}
+
+// gc finds what is left of labs, and removes the garbage if it may.
+func (a *app) gc(ctx context.Context, yes bool) error {
+	if a.flags.sandbox != "" {
+		if _, err := sandbox.Find(a.sandboxDir()); errors.Is(err, sandbox.ErrNotRunning) {
+			a.progress().Line("no sandbox is running: nothing is left")
+			return a.showFound(nil, false)
+		}
+	}
+	server, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	labs := a.labs(&server)
+	labs.Gates = a.gates(server)
+	a.progress().Status(func(time.Duration) string { return "looking for labs on " + server.url })
+	found, err := labs.Find(ctx, server.labServer())
+	a.progress().Status(nil)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	out := make([]foundRun, len(found))
+	for i, f := range found {
+		out[i] = newFoundRun(f)
+		if yes && f.Garbage() {
+			err := a.collect(ctx, labs, server, f)
+			out[i].Removed = err == nil
+			failures = append(failures, err)
+		}
+	}
+	err = errors.Join(append(failures, a.showFound(out, yes))...)
+	if err == nil && len(out) > 0 && !slices.ContainsFunc(out, func(f foundRun) bool { return !f.Removed }) {
+		err = a.stopIfUnused(ctx, server)
+	}
+	return err
+}
+
+// collect removes one lab run: one that the state directory knows as `down` does it, others by their marks.
+func (a *app) collect(ctx context.Context, labs *labrun.Labs, server *server, f labrun.Found) error {
+	begun := time.Now()
+	if labs.Known(f) {
+		spec, err := labs.Store.SavedSpec(f.Lab)
+		if err != nil {
+			return err
+		}
+		_, err = a.removeLab(ctx, spec)
+		return err
+	}
+	removed, err := labs.Collect(ctx, server.labServer(), f)
+	if err == nil {
+		a.progress().Line("run %s: %s", f.Run, removed.Describe(f.Lab, ui.Short(time.Since(begun))))
+	}
+	return err
+}
+
+func (a *app) showFound(found []foundRun, removed bool) error {
+	return a.print(func(w io.Writer) error {
+		if a.json() {
+			return writeJSON(w, struct {
+				Runs []foundRun `json:"runs"`
+			}{append([]foundRun{}, found...)})
+		}
+		_, err := io.WriteString(w, a.spellOut(foundText(found, removed)))
+		return err
+	})
+}
+
+// foundText is the table, and what to do.
+func foundText(found []foundRun, removed bool) string {
+	if len(found) == 0 {
+		return "nothing on the server carries labctl's mark\n"
+	}
+	rows := newTable(table.Row{"LAB", "RUN", "OWNER", "VMIDS", "UPLOADS", "EXPIRES", "STANDING"})
+	garbage := 0
+	for _, f := range found {
+		standing := string(f.Standing)
+		if f.Removed {
+			standing += ", removed"
+		}
+		if f.Standing == labrun.StandingExpired || f.Standing == labrun.StandingOrphaned {
+			garbage++
+		}
+		ids := strings.Trim(strings.ReplaceAll(fmt.Sprint(f.VMIDs), " ", ", "), "[]")
+		rows.AppendRow(table.Row{f.Lab, f.Run, f.Owner, ids, len(f.Uploads), f.Expires.Local().Format(time.DateTime), standing})
+	}
+	text := rows.Render() + "\n"
+	switch {
+	case garbage == 0:
+		text += "none of them is garbage\n"
+	case !removed:
+		text += fmt.Sprintf("%s: `labctl gc --yes` removes what is expired or orphaned\n", ui.Count(garbage, "lab run")+" to remove")
+	}
+	return text
+}
