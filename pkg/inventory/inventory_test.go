@@ -176,7 +176,7 @@ func TestMarkSurvivesTheDescription(t *testing.T) {
 
 func TestWhatOnlyLooksLikeAMarkIsNone(t *testing.T) {
 	for _, text := range []string{
-		"", "labctl", "labctl lab blog", `{"labctl":2,"lab":"blog","run":"r"}`, `{"labctl":1,"lab":"","run":"r"}`,
+		"", "labctl", "labctl lab blog", `{"labctl":3,"lab":"blog","run":"r"}`, `{"labctl":0,"lab":"blog","run":"r"}`, `{"labctl":1,"lab":"","run":"r"}`,
 		`{"labctl":1,"lab":"blog"}`, ` {"labctl":1,"lab":"blog","run":"r"}`, `x {"labctl":1,"lab":"blog","run":"r"}`,
 		`{"labctl":1,"lab":"blog","run":"r","more":true}`, `{"labctl":1,"lab":"blog","run":"r"`,
 	} {

@@ -148,7 +148,7 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 		before := w.strangers()
 		specs := h.specs()
 		for i, c := range h.Chapters {
-			time.Sleep(c.Pass)
+			<-time.After(c.Pass)
 			if c.Lose {
 				w.loseState()
 			}
