@@ -16,8 +16,15 @@ import (
 	"labctl/pkg/pve"
 )
 
+// removalRounds is how often a removal is tried that failed for a reason that may pass, and roundPause how long after.
+const (
+	removalRounds = 3
+	roundPause    = 5 * time.Second
+)
+
 // Down carries out a plan of plan.Down: VMs stop side by side, are destroyed one after the other, and when all are gone
-// the proofs are made side by side, which share their requests; uploads go with them. It goes on past failures; the error joins all of them and holds a *LeftoverError for everything that could not be removed with proof.
+// the proofs are made side by side, which share their requests; uploads go with them. It goes on past failures, and tries
+// again what may pass. The error joins what failed to the end and holds a *LeftoverError for everything that could not be removed with proof.
 func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 	shelves := &shelves{look: e.shelf}
 	if err := shelves.fill(ctx, todo); err != nil {
@@ -25,17 +32,53 @@ func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 	}
 	todo.Sequences = slices.Clone(todo.Sequences) // a VM that has moved is followed
 	failures := make([]error, len(todo.Sequences))
+	for round := range removalRounds {
+		if round > 0 && pause(ctx, roundPause) != nil {
+			break
+		}
+		e.removeRound(ctx, todo, shelves, failures, round > 0)
+		if ctx.Err() != nil || !slices.ContainsFunc(failures, mayPass) {
+			break
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// removeRound tries everything once, or again only what failed for a reason that may pass.
+func (e *Executor) removeRound(ctx context.Context, todo plan.Plan, shelves *shelves, failures []error, again bool) {
+	due := make([]bool, len(failures))
+	for i := range due {
+		due[i] = !again || mayPass(failures[i])
+		if due[i] {
+			failures[i] = nil
+		}
+	}
 	for _, last := range []bool{false, true} {
 		var wait sync.WaitGroup
 		for i := range todo.Sequences {
-			if failures[i] == nil {
+			if due[i] && failures[i] == nil {
 				wait.Go(func() { failures[i] = e.remove(ctx, &todo.Sequences[i], shelves, last) })
 			}
 		}
 		wait.Wait()
 	}
-	return errors.Join(failures...)
 }
+
+// mayPass says whether a removal that failed may work a little later: not when somebody has to do something first.
+func mayPass(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errUnproved, errTaken, errNotOurs} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	return true
+}
+
+// errNotOurs is why a VM of the plan is left alone.
+var errNotOurs = errors.New("it does not carry the lab's mark any more")
 
 // leftoversOf says of everything in the plan that it may be left.
 func leftoversOf(todo plan.Plan, err error) error {
@@ -140,7 +183,16 @@ const haPatience = 2 * time.Minute
 
 // halt stops the VM. Of one that HA manages the task only asks the HA manager to stop it (failure mode 77).
 func (e *Executor) halt(ctx context.Context, name string, ref pve.VMRef, step plan.Stop) error {
-	if err := e.stop(ctx, name, ref); err != nil || !step.ByHA {
+	err := e.stop(ctx, name, ref)
+	if errors.Is(err, pve.ErrConfigLocked) {
+		if _, err = e.unlocked(ctx, name, ref); err == nil {
+			err = e.stop(ctx, name, ref)
+		}
+	}
+	if gone, lookErr := e.isGone(ctx, ref, err); gone && lookErr == nil {
+		return nil // in an earlier round
+	}
+	if err != nil || !step.ByHA {
 		return err
 	}
 	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second), backoff.WithMaxInterval(5*time.Second),
@@ -176,7 +228,7 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 		return lookErr
 	}
 	if mark, ok := inventory.ParseMark(config.Description()); !ok || !mark.SameLab(e.Mark) {
-		return fmt.Errorf("VM %d does not carry the mark of lab %s any more: it is left alone", ref.ID, e.Mark.Lab)
+		return fmt.Errorf("VM %d is left alone: %w (lab %s)", ref.ID, errNotOurs, e.Mark.Lab)
 	}
 	if config.Protection() { // inherited from the template, or set on a throw-away VM: the mark decides
 		if err := e.unprotect(ctx, name, ref); err != nil {

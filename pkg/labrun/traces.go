@@ -32,7 +32,7 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 	if err != nil {
 		return traces{}, err
 	}
-	proved := r.provedUntil()
+	proved, provedLast := r.provedUntil()
 	var found traces
 	nameless, killed := 0, false
 	for _, task := range tasks {
@@ -40,6 +40,7 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 		switch {
 		case err != nil:
 			return traces{}, err
+		case trace.nameless && task.Ended.Before(provedLast): // a run that ended since made it, or guessed as we do here
 		case trace.nameless:
 			nameless++
 			killed = killed || trace.killed
@@ -183,17 +184,21 @@ func (r *Run) note(found traces) error {
 	return errors.Join(all...)
 }
 
-// provedUntil says for each VMID until when the journals of past runs of this lab prove that nothing was left.
-func (r *Run) provedUntil() map[pve.VMID]time.Time {
-	proved := map[pve.VMID]time.Time{}
+// provedUntil says for each VMID until when the journals of past runs of this lab prove that nothing was left, and when the
+// last of these runs ended.
+func (r *Run) provedUntil() (proved map[pve.VMID]time.Time, last time.Time) {
+	proved = map[pve.VMID]time.Time{}
 	paths, err := filepath.Glob(filepath.Join(r.labs.Store.past(), r.Lab.Name+"-*.jsonl"))
 	if err != nil {
-		return proved
+		return proved, last
 	}
 	for _, path := range paths {
 		state, err := journal.Read(path)
 		if err != nil || !state.Ended {
 			continue // it proves nothing
+		}
+		if state.EndedAt.After(last) {
+			last = state.EndedAt
 		}
 		for _, vm := range state.VMs {
 			if id := pve.VMID(vm.VMID); state.EndedAt.After(proved[id]) {
@@ -201,5 +206,5 @@ func (r *Run) provedUntil() map[pve.VMID]time.Time {
 			}
 		}
 	}
-	return proved
+	return proved, last
 }

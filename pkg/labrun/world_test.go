@@ -79,6 +79,7 @@ type process struct {
 	*labrun.Labs
 	world  *world
 	server labrun.Server
+	client *pve.Client
 	kill   *killer
 }
 
@@ -102,6 +103,7 @@ type killer struct {
 	changes atomic.Int64
 	armed   atomic.Bool // the next request of any kind dies
 	dead    atomic.Bool
+	died    chan struct{} // closed at its death
 }
 
 var errKilled = errors.New("killed")
@@ -135,12 +137,16 @@ func (k *killer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-func (k *killer) die() { k.dead.Store(true) }
+func (k *killer) die() {
+	if !k.dead.Swap(true) {
+		close(k.died)
+	}
+}
 
 // start starts a labctl process, to be killed at a change.
 func (w *world) start(at int, when moment) (*process, error) {
 	w.lives.Add(1)
-	kill := &killer{next: w.cluster.Transport(), at: at, when: when}
+	kill := &killer{next: w.cluster.Transport(), at: at, when: when, died: make(chan struct{})}
 	client, err := pve.New(pve.Config{
 		URL: "https://pve.invalid:8006", TokenID: pvesim.SandboxTokenID, TokenSecret: pvesim.SandboxTokenSecret, Transport: kill,
 	})
@@ -148,7 +154,7 @@ func (w *world) start(at int, when moment) (*process, error) {
 		return nil, err
 	}
 	server := labrun.Server{URL: "https://pve.invalid:8006", TokenID: pvesim.SandboxTokenID, API: client}
-	p := &process{world: w, server: server, kill: kill, Labs: &labrun.Labs{
+	p := &process{world: w, server: server, client: client, kill: kill, Labs: &labrun.Labs{
 		Store: labrun.Store{Root: w.state}, Owner: "me@here", Version: "test", Talk: w.talk, Gates: w.gates,
 		Connect: func(context.Context) (labrun.Server, error) { return server, nil },
 	}}
@@ -193,11 +199,15 @@ func (ready) Await(_ context.Context, vm apply.VM) (map[string]string, error) {
 }
 
 func (p *process) up(ctx context.Context, spec labrun.Spec) error {
+	return p.upWith(ctx, spec, ready{})
+}
+
+func (p *process) upWith(ctx context.Context, spec labrun.Spec, readiness apply.Readiness) error {
 	run, err := p.Open(ctx, spec)
 	if err != nil {
 		return err
 	}
-	_, err = run.Up(ctx, labrun.UpOptions{Readiness: ready{}})
+	_, err = run.Up(ctx, labrun.UpOptions{Readiness: readiness})
 	if err != nil && !run.Active() {
 		err = errors.Join(err, run.Forget())
 	}
