@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"pkg/compare":   {"pkg/results", "pkg/stats"},
 	"pkg/report":    {"pkg/compare", "pkg/results", "pkg/chart"},
 	"pkg/cli":       {"*"},
+	"pkg/killtest":  {}, // tests of the built binary: they know labctl by its command line only
 
 	"pkg/pvesim/guesthost":          {"pkg/pvesim"},
 	"pkg/pvesim/internal/schemagen": {},

@@ -45,7 +45,7 @@ type Observed struct {
 	VMs        []VM           // of this lab, by VMID
 	Others     []VM           // of labs with the same name that somebody else owns
 	Resources  []pve.Resource // everything that the token may see
-	Gone       []pve.VMRef    // known to the journal, and no VM has the VMID any more
+	Gone       []pve.VMRef    // known to the journal or just seen, and no VM has the VMID any more
 	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
 	Unreadable []pve.VMRef    // known to the journal, exists, and the token may not read it
 }
@@ -112,6 +112,9 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 		return nil
 	}
 	status, err := api.VMStatus(ctx, ref)
+	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
+		return o.vanished(ctx, api, ref) // destroyed since, by a task that an earlier process began
+	}
 	if err != nil {
 		return fmt.Errorf("reading the status of VM %d: %w", ref.ID, err)
 	}
@@ -125,6 +128,11 @@ func (o *Observed) missing(ctx context.Context, api API, scope Scope, ref pve.VM
 	if !isKnown(scope, ref) {
 		return nil
 	}
+	return o.vanished(ctx, api, ref)
+}
+
+// vanished files a VMID that is, or was a moment ago, a VM of this lab.
+func (o *Observed) vanished(ctx context.Context, api API, ref pve.VMRef) error {
 	taken, err := api.VMIDTaken(ctx, ref.ID)
 	if err != nil {
 		return fmt.Errorf("looking up VMID %d: %w", ref.ID, err)
