@@ -72,12 +72,10 @@ func run(ctx context.Context, streams ui.IO, args []string) int {
 func exitCode(ctx context.Context, err error) int {
 	var usage *usageError
 	var spec labspec.Errors
-	var left *apply.LeftoverError
-	var onHost *hostLeftError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &left), errors.As(err, &onHost):
+	case isLeftover(err):
 		return exitLeftover
 	case isInterrupt(ctx):
 		return exitInterrupted
@@ -86,6 +84,13 @@ func exitCode(ctx context.Context, err error) int {
 	default:
 		return exitFailed
 	}
+}
+
+// isLeftover says that something of ours is, or may be, still there.
+func isLeftover(err error) bool {
+	var left *apply.LeftoverError
+	var onHost *hostLeftError
+	return errors.As(err, &left) || errors.As(err, &onHost)
 }
 
 // printError prints every line of the error once; a joined error has one for each cause. That the user interrupted is
@@ -113,6 +118,9 @@ func isInterrupt(ctx context.Context) bool { return errors.Is(context.Cause(ctx)
 
 // onlyInterrupts says that an error tells nothing but that the context was cancelled.
 func onlyInterrupts(err error) bool {
+	if isLeftover(err) {
+		return false // what is left has to be named, whatever the reason
+	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the parts themselves are wanted
 		return !slices.ContainsFunc(joined.Unwrap(), func(part error) bool { return !onlyInterrupts(part) })
 	}

@@ -37,8 +37,16 @@ func (f *fakePVE) VMConfig(_ context.Context, vm pve.VMRef) (pve.VMConfig, error
 
 func (f *fakePVE) VMStatus(_ context.Context, vm pve.VMRef) (pve.VMStatus, error) {
 	f.requests++
-	return pve.VMStatus{Status: f.configs[vm.ID]["status"]}, nil
+	status := f.configs[vm.ID]["status"]
+	if status == vanishing {
+		delete(f.configs, vm.ID)
+		return pve.VMStatus{}, fmt.Errorf("status of %s: %w", vm, &pve.PermissionError{Path: "/vms/" + vm.ID.String(), Privilege: "VM.Audit"})
+	}
+	return pve.VMStatus{Status: status}, nil
 }
+
+// vanishing is the status of a VM that is gone a moment after its configuration was read.
+const vanishing = "vanishing"
 
 func (f *fakePVE) VMIDTaken(_ context.Context, id pve.VMID) (bool, error) {
 	f.requests++
@@ -99,6 +107,19 @@ func TestObserveFilesEveryVMID(t *testing.T) {
 		if len(check.got) != 1 || check.got[0].ID != check.want {
 			t.Errorf("%s = %v, want %d", check.name, check.got, check.want)
 		}
+	}
+}
+
+// The destroy that a killed labctl began may end between two looks. The VM was seen to be ours, so that its VMID is to be
+// proved clean, also without a journal.
+func TestObserveNoticesThatAVMVanishes(t *testing.T) {
+	api := &fakePVE{
+		resources: []pve.Resource{{VMID: 9100, Node: "pve"}},
+		configs:   map[pve.VMID]map[string]string{9100: {"description": description("blog", "2gb"), "status": vanishing}},
+	}
+	seen, err := Observe(t.Context(), api, scope)
+	if err != nil || len(seen.VMs) > 0 || len(seen.Gone) != 1 || seen.Gone[0].ID != 9100 {
+		t.Errorf("seen %+v, error %v", seen, err)
 	}
 }
 

@@ -34,6 +34,19 @@ func (e *CorruptError) Error() string {
 // Unwrap returns what was wrong with the line.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
+// NewerError is a journal whose record layout this labctl does not know. It is not damaged, and nothing may be read into it.
+type NewerError struct {
+	Path    string
+	Version string // of the labctl that wrote it
+	Format  int
+}
+
+// Error names the labctl that can go on.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("journal %s was written by a newer labctl (%s, format %d; this one knows formats up to %d): run that version, or a later one, on this lab; nothing was changed",
+		e.Path, e.Version, e.Format, Format)
+}
+
 // Journal is an open journal. Its methods may be called from several goroutines.
 type Journal struct {
 	mu     sync.Mutex
@@ -122,6 +135,11 @@ func load(path string) (*State, int64, error) {
 		}
 		if err == nil {
 			err = state.apply(entry)
+		}
+		var newer *NewerError
+		if errors.As(err, &newer) {
+			newer.Path = path
+			return nil, 0, newer
 		}
 		if err != nil {
 			state.lose()

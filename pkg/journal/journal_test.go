@@ -161,8 +161,18 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "newer labctl (v9") {
-		t.Errorf("error %v", err)
+	for name, read := range map[string]func() error{
+		"Open":    func() error { _, err := Open(path); return err },
+		"Read":    func() error { _, err := Read(path); return err },
+		"Salvage": func() error { _, err := Salvage(path); return err }, // it is not damaged
+	} {
+		var newer *NewerError
+		if err := read(); !errors.As(err, &newer) || newer.Version != "v9" || newer.Format != 99 || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != line {
+		t.Errorf("the journal was changed: %v, %s", err, data)
 	}
 }
 

@@ -29,26 +29,31 @@ type Lock struct{ file *os.File }
 // Acquire takes the lock at path or says at once who holds it. The kernel drops it when the process dies.
 func Acquire(path string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("locking the lab: %w", err)
+		return nil, lockError(err)
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("locking the lab: %w", err)
+		return nil, lockError(err)
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, errors.Join(&BusyError{Path: path, PID: holder(file)}, file.Close())
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("locking the lab: %w", err), file.Close())
+		return nil, errors.Join(lockError(err), file.Close())
 	}
 	if err := file.Truncate(0); err == nil {
 		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("locking the lab: %w", err), file.Close())
+			return nil, errors.Join(lockError(err), file.Close())
 		}
 	}
 	return &Lock{file: file}, nil
+}
+
+// lockError says what to do about a state directory that cannot be written.
+func lockError(err error) error {
+	return fmt.Errorf("locking the lab: %w (make the state directory writable, or give another one with --state-dir: `labctl down` finds a lab without its state)", err)
 }
 
 // Held says whether a process holds the lock at path. It asks by a shared lock for a moment.

@@ -120,7 +120,7 @@ func (s *State) apply(entry Entry) error {
 	switch {
 	case entry.Begin != nil:
 		if entry.Begin.Format > Format {
-			return fmt.Errorf("written by a newer labctl (%s, format %d)", entry.Begin.Version, entry.Begin.Format)
+			return &NewerError{Version: entry.Begin.Version, Format: entry.Begin.Format}
 		}
 		*s = *newState()
 		s.Run = entry.Begin

@@ -86,7 +86,7 @@ func TestInterruptedTwice(t *testing.T) {
 			if status, ok := up.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
 				t.Errorf("it ended with %v, want to be ended by the signal", up.cmd.ProcessState)
 			}
-			h.must(t, 0, []string{"status"}, "run `labctl down "+h.lab+"`")
+			h.must(t, 0, []string{"status"}, "`labctl down "+h.lab+"` removes what there is")
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
 			if left := w.changes(t, was); left != "" {
 				t.Errorf("not as before:\n%s", left)
