@@ -1,5 +1,6 @@
 # make demo   a whole lab's life in the sandbox: up, bench, report, down; needs no Proxmox
 # make test   go vet and all tests
+# make kill   kills the built labctl at every change of up and down, some 400 times; takes minutes
 # make lint   gofmt, go vet, and golangci-lint or else staticcheck
 # make build  bin/labctl
 
@@ -7,7 +8,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHARTS      := results-charts
 
-.PHONY: demo test lint build clean fio
+.PHONY: demo test kill lint build clean fio
 
 # The lab goes away again whatever happens in between; a lab that does not go away fails the demo.
 demo: build fio
@@ -22,6 +23,9 @@ demo: build fio
 test:
 	go vet ./...
 	go test $(TESTFLAGS) ./...
+
+kill:
+	go test ./pkg/killtest -kill -v -timeout 40m
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }

@@ -3,6 +3,7 @@ package killtest
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,34 +24,38 @@ func (h *home) at(t *testing.T, n int, call func(*process), args ...string) *pro
 	return p
 }
 
+// interrupt is a signal at a moment.
+type interrupt struct {
+	signal syscall.Signal
+	change int
+}
+
+// String names the case.
+func (i interrupt) String() string { return fmt.Sprintf("%v at change %d", i.signal, i.change) }
+
 // TestInterruptedUp interrupts up at several moments: it begins nothing new, removes what it made and says so.
 func TestInterruptedUp(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		for _, n := range []int{1, 4, 10, 12} { // clones, configurations, starts, and the wait for guests
-			t.Run(fmt.Sprintf("%v/change %d", signal, n), func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t, sharedHost(9))
-				was := w.belongings(t)
-				h := w.newHome(t, "home", killLab)
-				var then time.Time
-				up := h.at(t, n, func(p *process) { then = time.Now(); p.signal(t, signal) }, "up")
-				if code := up.wait(t); code != 130 {
-					t.Errorf("exit code %d, want 130", code)
-				}
-				text := up.text()
-				if !strings.Contains(text, "interrupted: removing what `up` made") || !strings.Contains(text, "labctl: interrupted") {
-					t.Errorf("it does not say that it was interrupted:\n%s", text)
-				}
-				if late := w.begun(then.Add(time.Second)); len(late) > 0 {
-					t.Errorf("begun after the interrupt: %v\n%s", late, text)
-				}
-				if left := w.changes(t, was); left != "" {
-					t.Errorf("not as before:\n%s\n%s", left, text)
-				}
-				h.must(t, 0, []string{"status"}, "lab kill is down")
-				h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
-			})
-		}
+	for _, test := range some([]interrupt{
+		{syscall.SIGINT, 1}, {syscall.SIGTERM, 1}, // clones
+		{syscall.SIGINT, 4}, {syscall.SIGTERM, 4}, // configurations
+		{syscall.SIGINT, 10}, {syscall.SIGTERM, 10}, // starts
+		{syscall.SIGINT, 12}, {syscall.SIGTERM, 12}, // guests are waited for
+	}) {
+		t.Run(test.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sharedHost(9))
+			was := w.belongings(t)
+			h := w.newHome(t, "home", killLab)
+			var then time.Time
+			up := h.at(t, test.change, func(p *process) { then = time.Now(); p.signal(t, test.signal) }, "up")
+			up.want(t, 130, "interrupted: removing what `up` made", "labctl: interrupted")
+			if late := w.begun(then.Add(time.Second)); len(late) > 0 {
+				t.Errorf("begun after the interrupt: %v\n%s", late, up.text())
+			}
+			w.wantAsBefore(t, was, up)
+			h.must(t, 0, []string{"status"}, "lab kill is down")
+			h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
+		})
 	}
 }
 
@@ -69,7 +74,7 @@ func (w *world) begun(after time.Time) (late []string) {
 
 // TestInterruptedTwice interrupts up, and its removal too: it leaves at once, and the next down removes everything.
 func TestInterruptedTwice(t *testing.T) {
-	for _, n := range []int{2, 11} {
+	for _, n := range some([]int{2, 11}) {
 		t.Run(fmt.Sprintf("change %d", n), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sharedHost(9))
@@ -88,9 +93,7 @@ func TestInterruptedTwice(t *testing.T) {
 			}
 			h.must(t, 0, []string{"status"}, "`labctl down "+h.lab+"` removes what there is")
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
-			if left := w.changes(t, was); left != "" {
-				t.Errorf("not as before:\n%s", left)
-			}
+			w.wantAsBefore(t, was, nil)
 		})
 	}
 }
@@ -102,7 +105,7 @@ func (w *world) requested(method string) bool {
 
 // TestInterruptedDown interrupts down: it says what is left, and the next down removes it.
 func TestInterruptedDown(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range some([]syscall.Signal{syscall.SIGINT, syscall.SIGTERM}) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sharedHost(8))
@@ -110,23 +113,74 @@ func TestInterruptedDown(t *testing.T) {
 			h := w.newHome(t, "home", killLab)
 			h.must(t, 0, []string{"up"})
 			down := h.at(t, 4, func(p *process) { p.signal(t, signal) }, "down") // three stops, then the first destroy
-			if code := down.wait(t); code != 5 {
-				t.Errorf("exit code %d, want 5: VMs are left", code)
-			}
-			if text := down.text(); !strings.Contains(text, "run `labctl down "+h.lab+"` again, or as root on pve:") {
-				t.Errorf("it does not say what to do:\n%s", text)
-			}
+			down.want(t, 5, "run `labctl down "+h.lab+"` again, or as root on pve:", "signal received")
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
-			if left := w.changes(t, was); left != "" {
-				t.Errorf("not as before:\n%s", left)
-			}
+			w.wantAsBefore(t, was, nil)
 		})
 	}
 }
 
-// TestDeadline gives up waiting for guests that never answer in time to remove them by the deadline.
+// TestInterruptedResume interrupts an up that goes on where a killed one stopped: what was there before is left, and it
+// says so.
+func TestInterruptedResume(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sharedHost(9))
+	was := w.belongings(t)
+	h := w.halfway(t)
+	up := h.at(t, 1, func(p *process) { p.signal(t, syscall.SIGINT) }, "up")
+	up.want(t, 130, "`labctl down "+h.lab+"`")
+	h.must(t, 0, []string{"down"}, "3 VMs removed")
+	w.wantAsBefore(t, was, nil)
+}
+
+// benchLab is killLab with a trial that does not end by itself.
+func benchLab() string {
+	return strings.Replace(killLab, "fio: {rw: randwrite, size: 1m}", "fio: {ioengine: psync, rw: randwrite, bs: 4k, size: 64k, runtime: 600, time_based: }", 1)
+}
+
+// TestRunEndsEarly ends run in the middle of a trial, and wants its teardown.
+func TestRunEndsEarly(t *testing.T) {
+	if _, err := exec.LookPath("fio"); err != nil {
+		t.Skip("fio is not installed")
+	}
+	for _, test := range some([]struct {
+		signal   syscall.Signal // or none
+		deadline time.Duration
+		code     int
+		words    string
+	}{
+		{syscall.SIGTERM, time.Hour, 130, "interrupted"},
+		{syscall.SIGINT, time.Hour, 130, "interrupted"},
+		{0, 40 * time.Second, 1, "--deadline"},
+	}) {
+		t.Run(fmt.Sprintf("%v %v", test.signal, test.deadline), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sharedHost(9))
+			was := w.belongings(t)
+			h := w.newHome(t, "home", benchLab())
+			run := h.start(t, "run", "--deadline", test.deadline.String())
+			await(t, "fio", func() bool { return strings.Contains(strings.Join(w.guestProcesses(t), "\n"), "--runtime=600") })
+			if test.signal != 0 {
+				run.signal(t, test.signal)
+			}
+			run.want(t, test.code, test.words, "lab kill is down: 3 VMs removed")
+			if run.took > test.deadline+lateness {
+				t.Errorf("it took %v, and the deadline was %v:\n%s", run.took, test.deadline, run.text())
+			}
+			w.wantAsBefore(t, was, run)
+		})
+	}
+}
+
+// lateness is how much later than its deadline a labctl may end.
+const lateness = 5 * time.Second
+
+// TestDeadline gives up waiting for guests that never answer, in time to remove them by the deadline.
 func TestDeadline(t *testing.T) {
-	const deadline, late = 30 * time.Second, 5 * time.Second
+	if !*everything {
+		t.Skip("takes as long as the deadline: run it with -kill")
+	}
+	const deadline = 40 * time.Second
 	for _, command := range []string{"up", "run"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
@@ -134,18 +188,11 @@ func TestDeadline(t *testing.T) {
 			was := w.belongings(t)
 			h := w.newHome(t, "home", killLab)
 			up := h.start(t, command, "--deadline", deadline.String())
-			if code := up.wait(t); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
-			}
-			if text := up.text(); !strings.Contains(text, "--deadline") {
-				t.Errorf("it does not say why it gave up:\n%s", text)
-			}
-			if up.took > deadline+late {
+			up.want(t, 1, "--deadline")
+			if up.took > deadline+lateness {
 				t.Errorf("it took %v, and the deadline was %v:\n%s", up.took, deadline, up.text())
 			}
-			if left := w.changes(t, was); left != "" {
-				t.Errorf("not as before:\n%s\n%s", left, up.text())
-			}
+			w.wantAsBefore(t, was, up)
 			h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
 		})
 	}

@@ -3,6 +3,7 @@ package killtest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,11 +18,7 @@ func (h *home) journal() string { return filepath.Join(h.state, "labs", "kill", 
 func (w *world) halfway(t *testing.T) *home {
 	t.Helper()
 	h := w.newHome(t, "home", killLab)
-	victim := w.gate.set(&trap{moment: effect, n: 8}, func() *process { return h.start(t, "up") })
-	victim.wait(t)
-	if end := w.gate.clear(); !end.killed {
-		t.Fatalf("up was not killed:\n%s", victim.text())
-	}
+	h.killUp(t, 8)
 	return h
 }
 
@@ -54,22 +51,22 @@ func TestDamagedJournal(t *testing.T) {
 			return append(bytes.Join(all, nil), '\n')
 		}
 	}
-	for _, test := range []struct {
+	for _, test := range some([]struct {
 		name   string
 		damage func([]byte) []byte
 		worn   bool // up refuses, and down keeps the file
 	}{
+		{"line in the middle lost", losing(12), true},
 		{"last line cut", func(journal []byte) []byte { return journal[:len(journal)-20] }, false},
 		{"half a line more", appending(`{"seq":99,"time":"2026-`), false},
 		{"zeros behind", appending(strings.Repeat("\x00", 4096)), false},
 		{"garbage behind", appending("\xff\xfe garbage \x01\n"), false},
 		{"begin lost", losing(1), true},
 		{"first clone lost", losing(2), true},
-		{"line in the middle lost", losing(12), true},
 		{"all but the first line garbage", func(journal []byte) []byte {
 			return append(lines(journal)[0], bytes.Repeat([]byte("garbage\n"), 3)...)
 		}, true},
-	} {
+	}) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sharedHost(9))
@@ -83,17 +80,21 @@ func TestDamagedJournal(t *testing.T) {
 				h.must(t, 0, []string{"up"}, "lab kill is up: 3 VMs")
 				h.must(t, 0, []string{"down"}, "3 VMs removed")
 			}
-			if left := w.changes(t, was); left != "" {
-				t.Errorf("not as before:\n%s", left)
-			}
+			w.wantAsBefore(t, was, nil)
 			h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
 		})
 	}
 }
 
-// age replaces the journal by one that an older labctl wrote in the same situation, on another server's tasks.
+// age replaces the journal by one that an older labctl wrote in the same situation, on another server's tasks, and the
+// VMs' marks by those of that labctl.
 func (h *home) age(t *testing.T, file string) {
 	t.Helper()
+	for _, vm := range h.world.cluster.VMs() {
+		if mark := markLine.FindStringSubmatch(vm.Config["description"]); mark != nil && vm.ID != theirs {
+			h.world.describe(t, vm.ID, fmt.Sprintf("{\"labctl\":1,%s}\n", mark[1]))
+		}
+	}
 	old, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
@@ -110,9 +111,12 @@ func (h *home) age(t *testing.T, file string) {
 	})
 }
 
+// markLine is a mark of format 2, with what format 1 had of it.
+var markLine = regexp.MustCompile(`\{"labctl":2,("lab":"kill".*"expires":"[^"]*")`)
+
 // TestOlderJournal goes on with the journal of an older labctl.
 func TestOlderJournal(t *testing.T) {
-	for _, commands := range [][]string{{"down"}, {"up", "down"}, {"status", "down"}} {
+	for _, commands := range some([][]string{{"up", "down"}, {"down"}, {"status", "down"}}) {
 		t.Run(strings.Join(commands, " and "), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sharedHost(9))
@@ -124,9 +128,7 @@ func TestOlderJournal(t *testing.T) {
 					"status": "lab kill is partial", "up": "lab kill is up: 3 VMs", "down": "3 VMs removed",
 				}[command])
 			}
-			if left := w.changes(t, was); left != "" {
-				t.Errorf("not as before:\n%s", left)
-			}
+			w.wantAsBefore(t, was, nil)
 		})
 	}
 }
@@ -141,7 +143,7 @@ func TestNewerJournal(t *testing.T) {
 	var mine, newer []byte
 	h.rewrite(t, func(journal []byte) []byte {
 		mine = bytes.Clone(journal)
-		newer = bytes.Replace(journal, []byte(`"format":1`), []byte(`"format":99`), 1)
+		newer = regexp.MustCompile(`"format":\d+`).ReplaceAll(journal, []byte(`"format":99`))
 		newer = bytes.Replace(newer, []byte(`"labctl":"`), []byte(`"labctl":"v99.1-`), 1)
 		return newer
 	})
@@ -158,9 +160,7 @@ func TestNewerJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.must(t, 0, []string{"down"}, "3 VMs removed")
-	if left := w.changes(t, was); left != "" {
-		t.Errorf("not as before:\n%s", left)
-	}
+	w.wantAsBefore(t, was, nil)
 }
 
 // TestDownOfNothing runs down for a lab that never existed, and twice for one that did.
@@ -173,7 +173,27 @@ func TestDownOfNothing(t *testing.T) {
 	h.must(t, 0, []string{"up"})
 	h.must(t, 0, []string{"down"}, "3 VMs removed")
 	h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
-	if left := w.changes(t, was); left != "" {
-		t.Errorf("not as before:\n%s", left)
+	w.wantAsBefore(t, was, nil)
+}
+
+// TestDamagedWhileClonesRun loses the line about a clone that still runs.
+func TestDamagedWhileClonesRun(t *testing.T) {
+	for _, lost := range some([]int{2, 3, 4}) {
+		t.Run(fmt.Sprintf("line %d", lost), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sharedHost(8))
+			was := w.belongings(t)
+			h := w.newHome(t, "home", killLab)
+			h.killUp(t, 3)
+			h.rewrite(t, func(journal []byte) []byte {
+				all := lines(journal)
+				all[lost-1] = []byte("garbage\n")
+				return append(bytes.Join(all, nil), '\n')
+			})
+			told := h.cleanUp(t, new(tally))
+			if left := w.changes(t, was); left != "" {
+				t.Errorf("not as before:\n%s\n%s", left, told)
+			}
+		})
 	}
 }

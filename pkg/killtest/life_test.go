@@ -44,7 +44,7 @@ suite: {rest: 0s, workloads: [{name: write, fio: {rw: randwrite, size: 1m}}]}
 // lane is one row of the matrix: labctl is killed at each change of one command in turn.
 type lane struct {
 	major     int
-	command   string // up or down
+	command   string // up, down, or again: an up that goes on where a killed one stopped
 	moment    moment
 	stateless bool // the state directory is deleted before the final down
 	beside    bool // another lab of the same owner stands by
@@ -139,10 +139,15 @@ func (s *stage) walk(t *testing.T, n int, points []int, sum *tally) (next int) {
 // live is one life: up to the n-th change of the command, and then the clean-up. It says whether all is as before.
 func (s *stage) live(t *testing.T, n int, sum *tally) (end trap, ok bool) {
 	h := s.world.newHome(t, fmt.Sprintf("home-%d", n), killLab)
-	if s.command == "down" {
+	command := s.command
+	switch command {
+	case "down":
 		h.must(t, 0, []string{"up"})
+	case "again":
+		command = "up"
+		h.killUp(t, 5)
 	}
-	victim := s.world.gate.set(&trap{moment: s.moment, n: n}, func() *process { return h.start(t, s.command) })
+	victim := s.world.gate.set(&trap{moment: s.moment, n: n}, func() *process { return h.start(t, command) })
 	code := victim.wait(t)
 	end = s.world.gate.clear()
 	if !end.killed && code != 0 {
@@ -160,6 +165,16 @@ func (s *stage) live(t *testing.T, n int, sum *tally) (end trap, ok bool) {
 			n, n, end.request, s.moment, s.command, told, left)
 	}
 	return end, left == ""
+}
+
+// killUp kills up after the effect of its n-th change.
+func (h *home) killUp(t *testing.T, n int) {
+	t.Helper()
+	victim := h.world.gate.set(&trap{moment: effect, n: n}, func() *process { return h.start(t, "up") })
+	victim.wait(t)
+	if end := h.world.gate.clear(); !end.killed {
+		t.Fatalf("up was not killed:\n%s", victim.text())
+	}
 }
 
 // cleanUp runs down until it is content. A down that is not has to name what is left, with commands for an operator.

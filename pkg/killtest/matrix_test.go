@@ -24,6 +24,7 @@ func matrix() []lane {
 		for _, command := range []string{"up", "down"} {
 			all = append(all, lane{major: 9, command: command, moment: effect, stateless: stateless, beside: true})
 		}
+		all = append(all, lane{major: 8, command: "again", moment: effect, stateless: stateless})
 	}
 	return all
 }

@@ -18,8 +18,16 @@ import (
 	"time"
 )
 
-// whole asks for the whole kill matrix.
-var everything = flag.Bool("kill", false, "run the whole kill matrix, which takes minutes, instead of a sample")
+// everything asks for every case. It is a flag, and so a variable.
+var everything = flag.Bool("kill", false, "run every case, which takes minutes, instead of a sample")
+
+// some leaves only the first of the cases without the flag.
+func some[T any](cases []T) []T {
+	if *everything {
+		return cases
+	}
+	return cases[:1]
+}
 
 // binary builds labctl once.
 var binary = sync.OnceValues(func() (string, error) {
@@ -153,17 +161,22 @@ func (h *home) run(t *testing.T, args ...string) (code int, text string) {
 	return code, p.text()
 }
 
-// must runs labctl and wants an exit code and words in what it prints.
-func (h *home) must(t *testing.T, want int, args []string, words ...string) string {
+// want waits for the end and wants an exit code and words in what was printed.
+func (p *process) want(t *testing.T, code int, words ...string) {
 	t.Helper()
-	code, text := h.run(t, args...)
-	if code != want {
-		t.Errorf("labctl %s: exit code %d, want %d:\n%s", strings.Join(args, " "), code, want, text)
+	name, got := strings.Join(p.args, " "), p.wait(t)
+	if got != code {
+		t.Errorf("labctl %s: exit code %d, want %d:\n%s", name, got, code, p.text())
 	}
 	for _, word := range words {
-		if !strings.Contains(text, word) {
-			t.Errorf("labctl %s does not say %q:\n%s", strings.Join(args, " "), word, text)
+		if !strings.Contains(p.text(), word) {
+			t.Errorf("labctl %s does not say %q:\n%s", name, word, p.text())
 		}
 	}
-	return text
+}
+
+// must runs labctl and wants an exit code and words in what it prints.
+func (h *home) must(t *testing.T, code int, args []string, words ...string) {
+	t.Helper()
+	h.start(t, args...).want(t, code, words...)
 }

@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,19 +83,22 @@ func newWorld(t *testing.T, topology pvesim.Topology, options ...pvesim.Option) 
 	return w
 }
 
+// theirs is a VM of another owner's lab of the same name.
+const theirs = 9203
+
 // sharedHost is a server that is used by others too: their VMs lie in the lab's VMID range and in the pool, and one even
 // is of a lab with the same name that somebody else owns.
 func sharedHost(major int) pvesim.Topology {
 	topology := pvesim.SandboxTopology(major)
 	// Tasks outlive the process that began them, as on a real server.
 	topology.Timings.CloneLinked, topology.Timings.Stop = 1200*time.Millisecond, 400*time.Millisecond
-	theirs := `{"labctl":1,"lab":"kill","owner":"somebody@elsewhere","run":"20260102T030405Z-0000","vm":"2gb","version":"dev","expires":"2026-01-03T03:04:05Z"}`
+	mark := `{"labctl":1,"lab":"kill","owner":"somebody@elsewhere","run":"20260102T030405Z-0000","vm":"2gb","version":"dev","expires":"2026-01-03T03:04:05Z"}`
 	topology.VMs = append(topology.VMs,
 		pvesim.VMSpec{VMID: 9201, Name: "database", Running: true, Config: map[string]string{
 			"memory": "1024", "scsihw": "virtio-scsi-single", "scsi0": "zfs:8", "scsi1": "zfs:20", "net0": "virtio,bridge=vmbr0",
 		}},
-		pvesim.VMSpec{VMID: 9203, Name: "kill-2gb", Pool: pvesim.SandboxPool, Config: map[string]string{
-			"memory": "2048", "scsi0": "zfs:4", "tags": "labctl", "description": theirs + "\n",
+		pvesim.VMSpec{VMID: theirs, Name: "kill-2gb", Pool: pvesim.SandboxPool, Config: map[string]string{
+			"memory": "2048", "scsi0": "zfs:4", "tags": "labctl", "description": mark + "\n",
 		}},
 		pvesim.VMSpec{VMID: 9204, Name: "unmarked", Pool: pvesim.SandboxPool, Config: map[string]string{
 			"memory": "512", "scsi0": "zfs:4", "tags": "labctl", "description": "labctl: do not touch",
@@ -154,6 +159,19 @@ func (w *world) changes(t *testing.T, was belongings) string {
 	return strings.Join(lines, "\n")
 }
 
+// wantAsBefore wants everything as it was; last may be the process to blame.
+func (w *world) wantAsBefore(t *testing.T, was belongings, last *process) {
+	t.Helper()
+	changed := w.changes(t, was)
+	switch {
+	case changed == "":
+	case last == nil:
+		t.Errorf("not as before:\n%s", changed)
+	default:
+		t.Errorf("not as before:\n%s\n%s", changed, last.text())
+	}
+}
+
 // guestProcesses are the processes of this machine that belong to guests of this world.
 func (w *world) guestProcesses(t *testing.T) []string {
 	t.Helper()
@@ -174,6 +192,21 @@ func (w *world) guestProcesses(t *testing.T) []string {
 		}
 	}
 	return found
+}
+
+// describe replaces a VM's notes through the API, as the token may.
+func (w *world) describe(t *testing.T, vmid int, text string) {
+	t.Helper()
+	path := fmt.Sprintf("/api2/json/nodes/%s/qemu/%d/config", pvesim.SandboxNode, vmid)
+	body := strings.NewReader(url.Values{"description": {text}}.Encode())
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPut, path, body)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Authorization", "PVEAPIToken="+pvesim.SandboxTokenID+"="+pvesim.SandboxTokenSecret)
+	answer := httptest.NewRecorder()
+	w.cluster.ServeHTTP(answer, request)
+	if answer.Code != http.StatusOK {
+		t.Fatalf("describing VM %d: %d %s", vmid, answer.Code, answer.Body)
+	}
 }
 
 // await waits for a condition of the emulated world.
