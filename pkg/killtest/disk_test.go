@@ -92,6 +92,7 @@ func (h *home) remount(t *testing.T, mode string) {
 
 // TestFullDisk fills the state's disk before up, and in the middle of it.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	full := syscall.ENOSPC.Error()
 	t.Run("from the start", func(t *testing.T) {
 		t.Parallel()

@@ -35,6 +35,7 @@ func (i interrupt) String() string { return fmt.Sprintf("%v at change %d", i.sig
 
 // TestInterruptedUp interrupts up at several moments: it begins nothing new, removes what it made and says so.
 func TestInterruptedUp(t *testing.T) {
+	t.Parallel()
 	for _, test := range some([]interrupt{
 		{syscall.SIGINT, 1}, {syscall.SIGTERM, 1}, // clones
 		{syscall.SIGINT, 4}, {syscall.SIGTERM, 4}, // configurations
@@ -74,6 +75,7 @@ func (w *world) begun(after time.Time) (late []string) {
 
 // TestInterruptedTwice interrupts up, and its removal too: it leaves at once, and the next down removes everything.
 func TestInterruptedTwice(t *testing.T) {
+	t.Parallel()
 	for _, n := range some([]int{2, 11}) {
 		t.Run(fmt.Sprintf("change %d", n), func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +107,7 @@ func (w *world) requested(method string) bool {
 
 // TestInterruptedDown interrupts down: it says what is left, and the next down removes it.
 func TestInterruptedDown(t *testing.T) {
+	t.Parallel()
 	for _, signal := range some([]syscall.Signal{syscall.SIGINT, syscall.SIGTERM}) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -140,6 +143,7 @@ func benchLab() string {
 
 // TestRunEndsEarly ends run in the middle of a trial, and wants its teardown.
 func TestRunEndsEarly(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("fio"); err != nil {
 		t.Skip("fio is not installed")
 	}
@@ -177,6 +181,7 @@ const lateness = 5 * time.Second
 
 // TestDeadline gives up waiting for guests that never answer, in time to remove them by the deadline.
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	if !*everything {
 		t.Skip("takes as long as the deadline: run it with -kill")
 	}

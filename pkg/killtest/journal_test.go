@@ -41,6 +41,7 @@ func lines(journal []byte) [][]byte {
 
 // TestDamagedJournal damages the journal of a killed up as crashes and disks do.
 func TestDamagedJournal(t *testing.T) {
+	t.Parallel()
 	appending := func(tail string) func([]byte) []byte {
 		return func(journal []byte) []byte { return append(journal, tail...) }
 	}
@@ -116,6 +117,7 @@ var markLine = regexp.MustCompile(`\{"labctl":2,("lab":"kill".*"expires":"[^"]*"
 
 // TestOlderJournal goes on with the journal of an older labctl.
 func TestOlderJournal(t *testing.T) {
+	t.Parallel()
 	for _, commands := range some([][]string{{"up", "down"}, {"down"}, {"status", "down"}}) {
 		t.Run(strings.Join(commands, " and "), func(t *testing.T) {
 			t.Parallel()
@@ -178,6 +180,7 @@ func TestDownOfNothing(t *testing.T) {
 
 // TestDamagedWhileClonesRun loses the line about a clone that still runs.
 func TestDamagedWhileClonesRun(t *testing.T) {
+	t.Parallel()
 	for _, lost := range some([]int{2, 3, 4}) {
 		t.Run(fmt.Sprintf("line %d", lost), func(t *testing.T) {
 			t.Parallel()

@@ -61,6 +61,7 @@ func TestKilledAtEveryChange(t *testing.T) {
 
 // TestKilledSample is the part of TestKilledAtEveryChange that always runs.
 func TestKilledSample(t *testing.T) {
+	t.Parallel()
 	for _, sample := range []struct {
 		lane
 		points []int
