@@ -34,7 +34,8 @@ type fakeGuest struct {
 	tb                               testing.TB
 	start                            time.Time
 	agent, keys, lease, sshd, admits time.Duration
-	agentErr                         error // while the agent does not answer
+	agentErr                         error         // while the agent does not answer
+	dies                             time.Duration // 0: never
 	interfaces                       []pve.Interface
 	facts                            map[string]string
 	run                              func(command remote.Command) (remote.Output, error) // nil: everything works
@@ -100,6 +101,8 @@ func (g *fakeGuest) AgentReadFile(ctx context.Context, _ pve.VMRef, path string)
 		}
 	}
 	switch {
+	case g.dies > 0 && time.Since(g.start) >= g.dies:
+		return nil, pve.ErrVMNotRunning
 	case path != "/etc/ssh/ssh_host_ed25519_key.pub":
 		g.tb.Errorf("the agent is asked for %s", path)
 		return nil, fs.ErrNotExist

@@ -85,6 +85,11 @@ func TestNotReady(t *testing.T) {
 		"script fails":            {failing(exit), "preparation", "2gb is not ready: preparation: installing fio\n  E: no network\nfio cannot be installed (after", 0},
 		"script is mute":          {failing(&remote.ExitError{Target: "2gb", Command: "prepare", Code: 7}), "preparation", "exit status 7", 0},
 		"connection goes":         {failing(&remote.ConnectionLostError{Target: "2gb", Err: errors.New("reset")}), "preparation", "connection lost", 10 * time.Minute},
+		"dead at the login":       {func(g *fakeGuest, _ *VM) { g.dies, g.sshd = time.Second, never }, "SSH login", "VM is not running", 32 * time.Second},
+		"dead in the script": {func(g *fakeGuest, vm *VM) {
+			g.dies = time.Second
+			failing(&remote.ConnectionLostError{Target: "2gb", Err: errors.New("reset")})(g, vm)
+		}, "preparation", "VM is not running", 32 * time.Second},
 		"script babbles": {func(g *fakeGuest, _ *VM) {
 			g.run = func(remote.Command) (remote.Output, error) { return remote.Output{Stdout: []byte("hello\n")}, nil }
 		}, "preparation", "is not key=value", 0},
@@ -105,7 +110,7 @@ func TestNotReady(t *testing.T) {
 				if !ok {
 					t.Fatalf("err = %v, want a *NotReadyError", err)
 				}
-				if failure.VM != "2gb" || failure.Probe != test.probe || failure.Hint == "" || failure.Waited != test.waited {
+				if failure.VM != "2gb" || failure.Probe != test.probe || failure.Hint == "" || failure.Waited.Round(time.Second) != test.waited {
 					t.Errorf("failure = %+v, want probe %s after %v", failure, test.probe, test.waited)
 				}
 				if !strings.Contains(err.Error(), test.want) {

@@ -17,7 +17,11 @@ const askAfter = 30 * time.Second
 
 // reach waits for sshd without logging in.
 func (v *visit) reach(ctx context.Context) error {
-	err := v.Reach(ctx, v.vm.Address.String())
+	return v.unlessDead(ctx, v.Reach(ctx, v.vm.Address.String()))
+}
+
+// unlessDead asks PVE every now and then whether a guest that the network did not reach lives at all.
+func (v *visit) unlessDead(ctx context.Context, err error) error {
 	if err == nil || time.Since(v.asked) < askAfter {
 		return err
 	}
@@ -36,7 +40,7 @@ func (v *visit) logIn(ctx context.Context) error {
 		return errors.Join(err, v.pinHostKey(ctx))
 	}
 	if err != nil {
-		return err
+		return v.unlessDead(ctx, err)
 	}
 	output, err := host.Run(ctx, remote.Command{Argv: []string{"cat", "/proc/sys/kernel/random/boot_id"}})
 	if err != nil {
@@ -53,7 +57,7 @@ func (v *visit) prepare(ctx context.Context) error {
 		return final(&scriptError{exit})
 	}
 	if err != nil {
-		return err
+		return v.unlessDead(ctx, err)
 	}
 	facts, err := v.ParseFacts(output.Stdout)
 	if err != nil {

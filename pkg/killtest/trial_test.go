@@ -1,0 +1,38 @@
+package killtest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestKilledInTrial kills run while fio runs in the guests, which goes on without it.
+func TestKilledInTrial(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("fio"); err != nil {
+		t.Skip("fio is not installed")
+	}
+	for _, stateless := range some([]bool{true, false}) {
+		t.Run(lane{major: 8, command: "run", stateless: stateless}.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sharedHost(8))
+			was := w.belongings(t)
+			h := w.newHome(t, "home", benchLab())
+			run := h.start(t, "run")
+			isMeasured := func() bool { return strings.Contains(strings.Join(w.guestProcesses(t), "\n"), "--runtime=600") }
+			await(t, "fio", isMeasured)
+			run.kill()
+			if !isMeasured() {
+				t.Error("fio does not run detached: there is nothing to end")
+			}
+			if stateless {
+				if err := os.RemoveAll(h.state); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.must(t, 0, []string{"down"}, "3 VMs removed")
+			w.wantAsBefore(t, was, run)
+		})
+	}
+}
