@@ -78,7 +78,7 @@ func TestDownElsewhereDuringUp(t *testing.T) {
 			if up.wait(t); code != 0 && code != 5 {
 				t.Errorf("down ended with %d:\n%s", code, down.text())
 			}
-			told := h.cleanUp(t, new(tally)) + elsewhere.cleanUp(t, new(tally))
+			told := h.cleanUp(t, new(tally), "down") + elsewhere.cleanUp(t, new(tally), "down")
 			if left := w.changes(t, was); left != "" {
 				t.Errorf("not as before:\n%s\nup: %s\ndown elsewhere: %s\n%s", left, up.text(), down.text(), told)
 			}

@@ -193,7 +193,7 @@ func TestDamagedWhileClonesRun(t *testing.T) {
 				all[lost-1] = []byte("garbage\n")
 				return append(bytes.Join(all, nil), '\n')
 			})
-			told := h.cleanUp(t, new(tally))
+			told := h.cleanUp(t, new(tally), "down")
 			if left := w.changes(t, was); left != "" {
 				t.Errorf("not as before:\n%s\n%s", left, told)
 			}

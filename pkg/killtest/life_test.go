@@ -3,6 +3,7 @@ package killtest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ suite: {rest: 0s, workloads: [{name: write, fio: {rw: randwrite, size: 1m}}]}
 // lane is one row of the matrix: labctl is killed at each change of one command in turn.
 type lane struct {
 	major     int
-	command   string // up, down, or again: an up that goes on where a killed one stopped
+	command   string // up, down, gc, or again: an up that goes on where a killed one stopped
 	moment    moment
 	stateless bool // the state directory is deleted before the final down
 	beside    bool // another lab of the same owner stands by
@@ -139,15 +140,8 @@ func (s *stage) walk(t *testing.T, n int, points []int, sum *tally) (next int) {
 // live is one life: up to the n-th change of the command, and then the clean-up. It says whether all is as before.
 func (s *stage) live(t *testing.T, n int, sum *tally) (end trap, ok bool) {
 	h := s.world.newHome(t, fmt.Sprintf("home-%d", n), killLab)
-	command := s.command
-	switch command {
-	case "down":
-		h.must(t, 0, []string{"up"})
-	case "again":
-		command = "up"
-		h.killUp(t, 5)
-	}
-	victim := s.world.gate.set(&trap{moment: s.moment, n: n}, func() *process { return h.start(t, command) })
+	command, remedy := s.prepare(t, h)
+	victim := s.world.gate.set(&trap{moment: s.moment, n: n}, func() *process { return h.start(t, command...) })
 	code := victim.wait(t)
 	end = s.world.gate.clear()
 	if !end.killed && code != 0 {
@@ -158,13 +152,35 @@ func (s *stage) live(t *testing.T, n int, sum *tally) (end trap, ok bool) {
 			t.Fatal(err)
 		}
 	}
-	told := h.cleanUp(t, sum)
+	told := h.cleanUp(t, sum, remedy...)
 	left := s.world.changes(t, s.was)
 	if left != "" {
 		t.Errorf("life %d: killed at change %d (%s, %s) of `%s`, then %s\nnot as before:\n%s",
 			n, n, end.request, s.moment, s.command, told, left)
 	}
 	return end, left == ""
+}
+
+// prepare leads up to the command, and says what has to clean up after its death.
+func (l lane) prepare(t *testing.T, h *home) (command, remedy []string) {
+	t.Helper()
+	switch l.command {
+	case "down":
+		h.must(t, 0, []string{"up"})
+	case "again":
+		h.killUp(t, 5)
+		return []string{"up"}, []string{"down"}
+	case "gc":
+		h.must(t, 0, []string{"up"})
+		if err := os.RemoveAll(filepath.Join(h.state, "labs")); err != nil {
+			t.Fatal(err)
+		}
+		if !l.stateless {
+			return []string{"gc", "--yes"}, []string{"gc", "--yes"}
+		}
+		return []string{"gc", "--yes"}, []string{"down"}
+	}
+	return []string{l.command}, []string{"down"}
 }
 
 // killUp kills up after the effect of its n-th change.
@@ -177,18 +193,18 @@ func (h *home) killUp(t *testing.T, n int) {
 	}
 }
 
-// cleanUp runs down until it is content. A down that is not has to name what is left, with commands for an operator.
-func (h *home) cleanUp(t *testing.T, sum *tally) (told string) {
+// cleanUp runs a command until it is content. If it is not, it has to name what is left, with commands for an operator.
+func (h *home) cleanUp(t *testing.T, sum *tally, command ...string) (told string) {
 	t.Helper()
-	code, text := h.run(t, "down")
-	told = fmt.Sprintf("down ended with %d:\n%s", code, text)
+	code, text := h.run(t, command...)
+	told = fmt.Sprintf("%v ended with %d:\n%s", command, code, text)
 	if code == 5 {
 		sum.twice++
 		if !regexp.MustCompile(`VM \S+ \(92\d\d on node pve\)`).MatchString(text) || !strings.Contains(text, "as root on pve") {
 			t.Errorf("exit code 5 and no word of what is left:\n%s", text)
 		}
-		code, text = h.run(t, "down")
-		told += fmt.Sprintf("a second down ended with %d:\n%s", code, text)
+		code, text = h.run(t, command...)
+		told += fmt.Sprintf("a second one ended with %d:\n%s", code, text)
 	}
 	if code != 0 {
 		t.Errorf("%s", told)

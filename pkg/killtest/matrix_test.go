@@ -24,7 +24,8 @@ func matrix() []lane {
 		for _, command := range []string{"up", "down"} {
 			all = append(all, lane{major: 9, command: command, moment: effect, stateless: stateless, beside: true})
 		}
-		all = append(all, lane{major: 8, command: "again", moment: effect, stateless: stateless})
+		all = append(all, lane{major: 8, command: "again", moment: effect, stateless: stateless},
+			lane{major: 9, command: "gc", moment: effect, stateless: stateless}, lane{major: 8, command: "gc", moment: answered, stateless: stateless})
 	}
 	return all
 }
