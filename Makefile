@@ -1,6 +1,6 @@
 # make demo   a whole lab's life in the sandbox: up, bench, report, down; needs no Proxmox
 # make test   go vet and all tests
-# make kill   kills the built labctl at every change of up and down, some 400 times; takes minutes
+# make kill   kills the built labctl at every change of up and down, and lets everything go wrong that can; takes minutes
 # make lint   gofmt, go vet, and golangci-lint or else staticcheck
 # make build  bin/labctl
 
@@ -25,6 +25,7 @@ test:
 	go test $(TESTFLAGS) ./...
 
 kill:
+	go test ./pkg/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
 	go test ./pkg/killtest -kill -v -timeout 40m
 
 lint:

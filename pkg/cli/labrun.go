@@ -20,7 +20,7 @@ type labRun struct {
 
 // labs are this user's labs in the state directory. Into goes the server, once it is reached.
 func (a *app) labs(into **server) *labrun.Labs {
-	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: &stepObserver{talk: a.progress()}}
+	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: &stepObserver{talk: a.progress(), spellOut: a.spellOut}}
 	labs.Connect = func(ctx context.Context) (labrun.Server, error) {
 		reached, err := a.connect(ctx)
 		if err != nil {

@@ -13,13 +13,17 @@ import (
 
 // stepObserver shows the steps of several VMs.
 type stepObserver struct {
-	mu      sync.Mutex
-	talk    *ui.Progress
-	running map[string]string
+	mu   sync.Mutex
+	talk *ui.Progress
+	// spellOut completes the commands that a line advises.
+	spellOut func(line string) string
+	running  map[string]string
 }
 
 // Line prints a line for good.
-func (o *stepObserver) Line(format string, args ...any) { o.talk.Line(format, args...) }
+func (o *stepObserver) Line(format string, args ...any) {
+	o.talk.Line("%s", o.spellOut(fmt.Sprintf(format, args...)))
+}
 
 // StepStarted shows what a VM is doing now.
 func (o *stepObserver) StepStarted(vm, step, _ string) {

@@ -20,6 +20,8 @@ type Removed struct {
 	Uploads int `json:"removed_uploads"`
 	// Looked is how many VMIDs without a VM were proved to have no volume.
 	Looked int `json:"proved_vmids"`
+	// WasUp says that there was a lab run, if only in the journal.
+	WasUp bool `json:"was_up"`
 }
 
 // Nothing says that there was nothing to do.
@@ -32,12 +34,16 @@ const secondLook = time.Second
 // Down removes everything of the lab, with proof, and forgets the lab run. It needs no state: without a journal it finds
 // the lab by its marks, and by what the server's task list tells of this token. The error holds an *apply.LeftoverError for everything that may be left.
 func (r *Run) Down(ctx context.Context) (Removed, error) {
+	wasUp := r.Active()
 	found, err := r.settle(ctx)
+	if err == nil && wasUp {
+		_, err = r.awaitStrays(ctx) // those of changes that a damaged journal lost, and of a run before this one
+	}
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
 	}
 	observed, err := r.Observe(ctx)
-	if err == nil && !r.Active() && len(observed.VMs) == 0 {
+	if err == nil && !wasUp && len(observed.VMs) == 0 {
 		found, observed, err = r.lookAgain(ctx)
 	}
 	var uploads []inventory.Upload
@@ -50,7 +56,7 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	for _, other := range observed.Others {
 		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
 	}
-	if !r.Active() && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
+	if !wasUp && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
 		// Without a run in the journal, nothing of the removal would be remembered.
 		if err := r.begin(found); err != nil {
 			return Removed{}, errors.Join(err, leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
@@ -59,7 +65,9 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 			return Removed{}, r.mayBeLeft(err)
 		}
 	}
-	return r.remove(ctx, observed, uploads)
+	removed, err := r.remove(ctx, observed, uploads)
+	removed.WasUp = err == nil && (wasUp || removed.VMs > 0)
+	return removed, err
 }
 
 // remove carries the removal out.
@@ -216,6 +224,8 @@ func (r Removed) Describe(lab string, took string) string {
 	switch {
 	case r.Nothing():
 		return fmt.Sprintf("lab %s is not up: nothing to remove", lab)
+	case !r.WasUp && r.Uploads == 0:
+		return fmt.Sprintf("lab %s is not up: nothing to remove, and no volume is left under %d VMID(s) of its range that this token used lately", lab, r.Looked)
 	case r.VMs == 0 && r.Uploads == 0:
 		return fmt.Sprintf("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", lab, took)
 	case r.VMs == 1:

@@ -332,7 +332,11 @@ func TestRandomHistories(t *testing.T) {
 	base := stateBase(t)
 	var lived, processes, killed, reported int
 	begun := time.Now()
-	for lived < *histories {
+	wanted := *histories
+	if *thorough {
+		wanted = max(wanted, 2000)
+	}
+	for lived < wanted {
 		rapid.Check(t, func(t2 *rapid.T) {
 			h := drawHistory(t2)
 			dir, err := os.MkdirTemp(base, "history")

@@ -86,7 +86,7 @@ func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 				continue
 			}
 			if task.Running {
-				r.labs.Talk.Line("waiting for task %s of an earlier labctl", task.UPID.Type)
+				r.labs.Talk.Line("waiting for task %s, which an earlier or another labctl began", task.UPID.Type)
 				// How it ends does not matter: what it left is looked at.
 				last, err := r.Server.API.Wait(ctx, task.UPID, nil)
 				if err != nil && ctx.Err() != nil {

@@ -162,7 +162,8 @@ func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
 	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(unfamiliar(observed, state))); err != nil {
 		return err
 	}
-	if len(before.VMs) > 0 {
+	if n := len(before.VMs); n > 0 {
+		r.labs.Talk.Line("what was there before is left: `labctl up` goes on with it, `labctl down` removes it")
 		return nil
 	}
 	return r.Forget()
