@@ -73,6 +73,8 @@ type Executor struct {
 	Mark     inventory.Mark // of this lab run; the VM's name is filled in
 	Gates    Gates          // shared with others who work on the same server; nil: nobody else does
 
+	Discard bool // what Reconcile finds is going to be removed
+
 	// Needed by Up only.
 	Lab       *labspec.Lab
 	CloudInit func(index int) []pve.Param // for the VM at that place in the spec

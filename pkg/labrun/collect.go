@@ -101,7 +101,7 @@ func (l *Labs) collect(ctx context.Context, server Server, found Found, book *jo
 	mark := found.mark
 	mark.Lab, mark.Run, mark.Owner = found.Lab, found.Run, found.Owner
 	executor := l.executor(server, mark, mark.Pool)
-	executor.Journal = book
+	executor.Journal, executor.Discard = book, true
 	if err := executor.Reconcile(ctx, book.State().Open); err != nil {
 		return Removed{}, err
 	}

@@ -35,7 +35,7 @@ const secondLook = time.Second
 // the lab by its marks, and by what the server's task list tells of this token. The error holds an *apply.LeftoverError for everything that may be left.
 func (r *Run) Down(ctx context.Context) (Removed, error) {
 	wasUp := r.Active()
-	found, err := r.settle(ctx)
+	found, err := r.settle(ctx, true)
 	if err == nil && wasUp {
 		_, err = r.awaitStrays(ctx) // those of changes that a damaged journal lost, and of a run before this one
 	}

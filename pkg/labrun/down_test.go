@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"labctl/pkg/labrun"
+	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 	"labctl/pkg/pvesim"
 )
@@ -236,4 +237,62 @@ func (s story) asRoot(method, path string, pairs ...string) {
 	if err != nil {
 		s.Errorf("as root: %v", err)
 	}
+}
+
+// An interrupt does not wait until gigabytes are copied: a full clone is aborted by its task, and PVE takes back what it made.
+func TestInterruptAbortsAFullClone(t *testing.T) {
+	slow := func(topology *pvesim.Topology) {
+		topology.Timings = pvesim.Realistic()
+		topology.Templates[0].DiskMiB = 200 << 10
+	}
+	tell(t, 2, slow, func(s story) {
+		s.spec.Lab.Clone = labspec.CloneFull
+		for i := range s.spec.Lab.VMs {
+			s.spec.Lab.VMs[i].OSDisk.Size = 200 << 30
+		}
+		ctx, interrupt := context.WithCancel(s.Context())
+		time.AfterFunc(20*time.Second, interrupt)
+		begun := time.Now()
+		err := s.process(0, never).up(ctx, s.spec)
+		took := time.Since(begun)
+		if !errors.Is(err, context.Canceled) || len(leftoversIn(err)) > 0 {
+			s.Errorf("error %v", err)
+		}
+		aborted := 0
+		for _, task := range s.cluster.Tasks() {
+			if task.Type == "qmclone" && strings.Contains(task.Status, "interrupted by signal") {
+				aborted++
+			}
+		}
+		s.Logf("%d clones aborted, up ended after %s", aborted, took)
+		if aborted == 0 || took > 2*time.Minute {
+			s.Errorf("%d clones aborted, up ended after %s", aborted, took)
+		}
+		if left := s.leftovers(); len(left) > 0 {
+			s.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+// Nor does down wait for a copy that a killed up left under way.
+func TestDownAbortsAFullClone(t *testing.T) {
+	slow := func(topology *pvesim.Topology) {
+		topology.Timings = pvesim.Realistic()
+		topology.Templates[0].DiskMiB = 200 << 10
+	}
+	tell(t, 1, slow, func(s story) {
+		s.spec.Lab.Clone = labspec.CloneFull
+		s.spec.Lab.VMs[0].OSDisk.Size = 200 << 30
+		victim := s.process(1, afterAnswer)
+		var zombie sync.WaitGroup
+		zombie.Go(func() { _ = victim.up(context.WithoutCancel(s.Context()), s.spec) })
+		defer zombie.Wait()
+		<-victim.kill.died
+		zombie.Wait() // and gives the lock back
+		begun := time.Now()
+		s.mustDown()
+		if took := time.Since(begun); took > time.Minute {
+			s.Errorf("down waited %s for a copy that nobody wants", took)
+		}
+	})
 }

@@ -150,13 +150,16 @@ func (r *Run) nodes() []string {
 	return nodes
 }
 
-// reconcile finds out what became of the changes that an earlier process left open.
-func (r *Run) reconcile(ctx context.Context) error {
+// reconcile finds out what became of the changes that an earlier process left open. With discard, what they make is going
+// to be removed.
+func (r *Run) reconcile(ctx context.Context, discard bool) error {
 	state := r.Journal.State()
 	if !state.Active() {
 		return nil
 	}
-	return r.executor().Reconcile(ctx, state.Open)
+	executor := r.executor()
+	executor.Discard = discard
+	return executor.Reconcile(ctx, state.Open)
 }
 
 // Key returns the key pair that opens this lab's VMs, made on first use, and its line for authorized_keys.

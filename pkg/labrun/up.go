@@ -31,7 +31,7 @@ type UpOptions struct {
 // Up brings the lab up, or does what is left to do; changed says whether there was anything. What a failure leaves
 // behind is removed again, also when ctx has ended; the error then holds an *apply.LeftoverError for what could not be.
 func (r *Run) Up(ctx context.Context, options UpOptions) (changed bool, err error) {
-	found, err := r.settle(ctx)
+	found, err := r.settle(ctx, false)
 	if err != nil {
 		return false, err
 	}
@@ -51,9 +51,9 @@ func hasSteps(todo plan.Plan) bool {
 }
 
 // settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost.
-func (r *Run) settle(ctx context.Context) (traces, error) {
+func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
 	if r.Active() {
-		return traces{}, r.reconcile(ctx)
+		return traces{}, r.reconcile(ctx, discard)
 	}
 	return r.traces(ctx)
 }
