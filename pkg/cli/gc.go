@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/internal/ui"
+	"labctl/pkg/journal"
 	"labctl/pkg/labrun"
 	"labctl/pkg/sandbox"
 )
@@ -83,6 +84,10 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 		if yes && f.Garbage() {
 			err := a.collect(ctx, labs, server, f)
 			out[i].Removed = err == nil
+			if busy := (*journal.BusyError)(nil); errors.As(err, &busy) {
+				a.progress().Line("lab %s, run %s: left for now: %v", f.Lab, f.Run, busy)
+				continue
+			}
 			failures = append(failures, err)
 		}
 	}

@@ -71,13 +71,13 @@ func (s Store) SavedSpec(lab string) (Spec, error) {
 }
 
 // Collect removes a lab run that the state directory does not know, with proof. It has a journal of its own, so that a
-// killed gc is finished by the next.
+// killed gc is finished by the next. It fails with a *journal.BusyError while another process works on a lab of that name.
 func (l *Labs) Collect(ctx context.Context, server Server, found Found) (removed Removed, err error) {
-	dir := l.collectDir(found.Lab, found.Run)
-	lock, err := journal.Acquire(dir + ".lock")
+	lock, err := l.Store.Lock(found.Lab)
 	if err != nil {
 		return Removed{}, err
 	}
+	dir := l.collectDir(found.Lab, found.Run)
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	book, err := l.openJournal(filepath.Join(dir, journalFile))
 	if err != nil {
