@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -126,6 +127,35 @@ func TestFullDisk(t *testing.T) {
 			disk.free(t)
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
 			w.wantAsBefore(t, was, nil)
+		})
+	}
+}
+
+// TestFullDiskInDown fills the state's disk in the middle of down. Which change is the first that the journal has no room for is
+// chance, since a disk is filled by pages.
+func TestFullDiskInDown(t *testing.T) {
+	t.Parallel()
+	for _, n := range some([]int{6, 3, 11}) {
+		t.Run(fmt.Sprintf("at change %d", n), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sharedHost(9))
+			was := w.belongings(t)
+			h := w.newHome(t, "home", killLab)
+			disk := h.mountState(t, 256)
+			h.must(t, 0, []string{"up"})
+			down := h.at(t, n, func(*process) { disk.fill(t) }, "down")
+			code, text := down.wait(t), down.text()
+			switch full := strings.Contains(text, syscall.ENOSPC.Error()); {
+			case code == 0 && !full: // the last page had room for everything
+			case code == 5 && full && strings.Contains(text, "run `labctl down "+h.lab+"` again"):
+			case code == 1 && full: // nothing is left but the journal's last words
+			default:
+				t.Errorf("exit code %d:\n%s", code, text)
+			}
+			disk.free(t)
+			h.must(t, 0, []string{"down"})
+			w.wantAsBefore(t, was, down)
+			h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
 		})
 	}
 }

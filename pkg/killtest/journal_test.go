@@ -135,6 +135,28 @@ func TestOlderJournal(t *testing.T) {
 	}
 }
 
+// TestKilledWhileForgetting goes on from a journal whose run has ended, and which nobody put aside.
+func TestKilledWhileForgetting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sharedHost(8))
+	was := w.belongings(t)
+	h := w.newHome(t, "home", killLab)
+	h.must(t, 0, []string{"up"})
+	h.must(t, 0, []string{"down"}, "3 VMs removed")
+	past, err := filepath.Glob(filepath.Join(h.state, "past", "kill-*.jsonl"))
+	if err != nil || len(past) != 1 {
+		t.Fatalf("past journals: %v, %v", past, err)
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Dir(h.journal()), 0o700), os.Rename(past[0], h.journal())); err != nil {
+		t.Fatal(err)
+	}
+	h.must(t, 0, []string{"status"}, "lab kill is down")
+	h.must(t, 0, []string{"up"}, "lab kill is up: 3 VMs")
+	h.must(t, 0, []string{"down"}, "3 VMs removed")
+	h.must(t, 0, []string{"down"}, "lab kill is not up: nothing to remove")
+	w.wantAsBefore(t, was, nil)
+}
+
 // TestNewerJournal leaves a lab alone whose journal a newer labctl wrote.
 func TestNewerJournal(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package killtest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,7 +15,7 @@ func TestKilledInTrial(t *testing.T) {
 		t.Skip("fio is not installed")
 	}
 	for _, stateless := range some([]bool{true, false}) {
-		t.Run(lane{major: 8, command: "run", stateless: stateless}.String(), func(t *testing.T) {
+		t.Run(fmt.Sprintf("stateless %v", stateless), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sharedHost(8))
 			was := w.belongings(t)
