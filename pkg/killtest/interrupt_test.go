@@ -155,7 +155,7 @@ func TestRunEndsEarly(t *testing.T) {
 	}{
 		{syscall.SIGTERM, time.Hour, 130, "interrupted"},
 		{syscall.SIGINT, time.Hour, 130, "interrupted"},
-		{0, 40 * time.Second, 1, "--deadline"},
+		{0, 60 * time.Second, 1, "--deadline"},
 	}) {
 		t.Run(fmt.Sprintf("%v %v", test.signal, test.deadline), func(t *testing.T) {
 			t.Parallel()
@@ -177,7 +177,7 @@ func TestRunEndsEarly(t *testing.T) {
 }
 
 // lateness is how much later than its deadline a labctl may end.
-const lateness = 5 * time.Second
+const lateness = 10 * time.Second
 
 // TestDeadline gives up waiting for guests that never answer, in time to remove them by the deadline.
 func TestDeadline(t *testing.T) {
@@ -185,7 +185,7 @@ func TestDeadline(t *testing.T) {
 	if !*everything {
 		t.Skip("takes as long as the deadline: run it with -kill")
 	}
-	const deadline = 40 * time.Second
+	const deadline = 60 * time.Second
 	for _, command := range []string{"up", "run"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
