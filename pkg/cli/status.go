@@ -78,7 +78,10 @@ func (a *app) status(ctx context.Context, file labrun.Spec) error {
 	}
 	out := newLabStatus(file.Lab, state, observed)
 	out.Server = url
-	if out.State == statePartial {
+	switch {
+	case out.State != stateDown && !state.Active():
+		out.Advice = a.spellOut("the state of this lab is lost: `labctl down` removes what there is")
+	case out.State == statePartial:
 		out.Advice = a.spellOut("`labctl up` does what is left to do, `labctl down` removes what there is")
 	}
 	return a.print(func(w io.Writer) error {
@@ -190,7 +193,7 @@ func (s labStatus) writeText(w io.Writer) error {
 	for _, open := range s.Open {
 		text += "outcome unknown: " + open + "\n"
 	}
-	if s.State == statePartial {
+	if s.Advice != "" {
 		text += s.Advice + "\n"
 	}
 	_, err := io.WriteString(w, text)

@@ -124,5 +124,5 @@ func (l *Labs) collect(ctx context.Context, server Server, found Found, book *jo
 	if err := errors.Join(executor.Down(ctx, todo), unreadable(observed)); err != nil {
 		return Removed{}, err
 	}
-	return Removed{VMs: len(observed.VMs), Uploads: len(found.Uploads), Looked: len(observed.Gone)}, nil
+	return Removed{VMs: len(observed.VMs), Uploads: len(found.Uploads), Looked: len(observed.Gone), WasUp: true}, nil
 }

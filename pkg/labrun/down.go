@@ -35,21 +35,7 @@ const secondLook = time.Second
 // the lab by its marks, and by what the server's task list tells of this token. The error holds an *apply.LeftoverError for everything that may be left.
 func (r *Run) Down(ctx context.Context) (Removed, error) {
 	wasUp := r.Active()
-	found, err := r.settle(ctx, true)
-	if err == nil && wasUp {
-		_, err = r.awaitStrays(ctx) // those of changes that a damaged journal lost, and of a run before this one
-	}
-	if err != nil {
-		return Removed{}, r.mayBeLeft(err)
-	}
-	observed, err := r.Observe(ctx)
-	if err == nil && !wasUp && len(observed.VMs) == 0 {
-		found, observed, err = r.lookAgain(ctx)
-	}
-	var uploads []inventory.Upload
-	if err == nil {
-		uploads, err = r.uploads(ctx)
-	}
+	found, observed, uploads, err := r.find(ctx)
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
 	}
@@ -68,6 +54,28 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	removed, err := r.remove(ctx, observed, uploads)
 	removed.WasUp = err == nil && (wasUp || removed.VMs > 0)
 	return removed, err
+}
+
+// find waits until nothing is under way and looks for everything of the lab.
+func (r *Run) find(ctx context.Context) (found traces, observed inventory.Observed, uploads []inventory.Upload, err error) {
+	wasUp := r.Active()
+	if found, err = r.settle(ctx, true); err != nil {
+		return found, observed, nil, err
+	}
+	if wasUp {
+		// Those of changes that a damaged journal lost, and of a run before this one.
+		if _, err = r.awaitStrays(ctx); err != nil {
+			return found, observed, nil, err
+		}
+	}
+	observed, err = r.Observe(ctx)
+	if err == nil && !wasUp && len(observed.VMs) == 0 {
+		found, observed, err = r.lookAgain(ctx)
+	}
+	if err == nil {
+		uploads, err = r.uploads(ctx)
+	}
+	return found, observed, uploads, err
 }
 
 // remove carries the removal out.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,11 +37,13 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 	var found traces
 	nameless, killed := 0, false
 	for _, task := range tasks {
+		if task.UPID.Type == "qmclone" && task.Ended.Before(provedLast) {
+			continue // a run of this lab that ended since made it, or looked at it as we do here
+		}
 		trace, err := r.traceOf(ctx, task)
 		switch {
 		case err != nil:
 			return traces{}, err
-		case trace.nameless && task.Ended.Before(provedLast): // a run that ended since made it, or guessed as we do here
 		case trace.nameless:
 			nameless++
 			killed = killed || trace.killed
@@ -184,20 +187,24 @@ func (r *Run) note(found traces) error {
 	return errors.Join(all...)
 }
 
-// provedUntil says for each VMID until when the journals of past runs of this lab prove that nothing was left, and when the
-// last of these runs ended.
+// provedUntil says for each VMID until when the journals of past runs, of whatever lab, prove that nothing was left, and
+// when the last run of this lab ended so. A run that began without state looked at all traces of its lab.
 func (r *Run) provedUntil() (proved map[pve.VMID]time.Time, last time.Time) {
 	proved = map[pve.VMID]time.Time{}
-	paths, err := filepath.Glob(filepath.Join(r.labs.Store.past(), r.Lab.Name+"-*.jsonl"))
+	paths, err := filepath.Glob(filepath.Join(r.labs.Store.past(), "*.jsonl"))
 	if err != nil {
 		return proved, last
 	}
 	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil || time.Since(info.ModTime()) > lookBack {
+			continue
+		}
 		state, err := journal.Read(path)
 		if err != nil || !state.Ended {
 			continue // it proves nothing
 		}
-		if state.EndedAt.After(last) {
+		if state.Run.Lab == r.Lab.Name && state.EndedAt.After(last) {
 			last = state.EndedAt
 		}
 		for _, vm := range state.VMs {
