@@ -24,9 +24,7 @@ func TestKilledInTrial(t *testing.T) {
 			isMeasured := func() bool { return strings.Contains(strings.Join(w.guestProcesses(t), "\n"), "--runtime=600") }
 			await(t, "fio", isMeasured)
 			run.kill()
-			if !isMeasured() {
-				t.Error("fio does not run detached: there is nothing to end")
-			}
+			await(t, "fio, which runs on detached", isMeasured) // a process that just executes a program shows nothing
 			if stateless {
 				if err := os.RemoveAll(h.state); err != nil {
 					t.Fatal(err)
