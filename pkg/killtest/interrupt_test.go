@@ -1,8 +1,10 @@
 package killtest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -40,6 +42,7 @@ func TestInterruptedUp(t *testing.T) {
 		{syscall.SIGINT, 1}, {syscall.SIGTERM, 1}, // clones
 		{syscall.SIGINT, 4}, {syscall.SIGTERM, 4}, // configurations
 		{syscall.SIGINT, 10}, {syscall.SIGTERM, 10}, // starts
+		{syscall.SIGHUP, 4},                         // the terminal went away
 		{syscall.SIGINT, 12}, {syscall.SIGTERM, 12}, // guests are waited for
 	}) {
 		t.Run(test.String(), func(t *testing.T) {
@@ -134,6 +137,42 @@ func TestInterruptedResume(t *testing.T) {
 	up.want(t, 130, "`labctl down "+h.lab+"`")
 	h.must(t, 0, []string{"down"}, "3 VMs removed")
 	w.wantAsBefore(t, was, nil)
+}
+
+// TestReaderGone ends the reader of what up prints, as Ctrl-C does with `labctl up 2>&1 | tee log`: that must not end the
+// removal.
+func TestReaderGone(t *testing.T) {
+	t.Parallel()
+	for _, test := range some([]interrupt{{syscall.SIGINT, 4}, {syscall.SIGTERM, 10}, {syscall.SIGHUP, 10}, {0, 4}}) {
+		t.Run(test.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sharedHost(9))
+			was := w.belongings(t)
+			h := w.newHome(t, "home", killLab)
+			reader, writer, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.pipe = writer
+			up := h.at(t, test.change, func(p *process) {
+				if err := errors.Join(writer.Close(), reader.Close()); err != nil {
+					t.Error(err)
+				}
+				if test.signal != 0 {
+					p.signal(t, test.signal)
+				}
+			}, "up")
+			h.pipe = nil
+			if test.signal == 0 {
+				up.want(t, 0)
+				h.must(t, 0, []string{"status"}, "lab kill is up")
+				h.must(t, 0, []string{"down"}, "3 VMs removed")
+			} else {
+				up.want(t, 130)
+			}
+			w.wantAsBefore(t, was, up)
+		})
+	}
 }
 
 // benchLab is killLab with a trial that does not end by itself.

@@ -68,6 +68,7 @@ type home struct {
 	state string // --state-dir
 	lab   string // file
 	wrap  []string
+	pipe  *os.File // takes both streams instead of a buffer
 }
 
 // newHome makes a user's home with a lab file in it.
@@ -107,6 +108,9 @@ func (h *home) start(t *testing.T, args ...string) *process {
 	p.cmd = exec.CommandContext(context.Background(), argv[0], argv[1:]...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir}, h.world.settings...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if h.pipe != nil {
+		p.cmd.Stdout, p.cmd.Stderr = h.pipe, h.pipe
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
