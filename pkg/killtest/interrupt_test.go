@@ -202,7 +202,7 @@ func TestRunEndsEarly(t *testing.T) {
 			was := w.belongings(t)
 			h := w.newHome(t, "home", benchLab())
 			run := h.start(t, "run", "--deadline", test.deadline.String())
-			await(t, "fio", func() bool { return strings.Contains(strings.Join(w.guestProcesses(t), "\n"), "--runtime=600") })
+			await(t, "fio", func() bool { return w.isMeasured(t) })
 			if test.signal != 0 {
 				run.signal(t, test.signal)
 			}

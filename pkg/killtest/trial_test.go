@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 )
 
@@ -21,7 +20,7 @@ func TestKilledInTrial(t *testing.T) {
 			was := w.belongings(t)
 			h := w.newHome(t, "home", benchLab())
 			run := h.start(t, "run")
-			isMeasured := func() bool { return strings.Contains(strings.Join(w.guestProcesses(t), "\n"), "--runtime=600") }
+			isMeasured := func() bool { return w.isMeasured(t) }
 			await(t, "fio", isMeasured)
 			run.kill()
 			await(t, "fio, which runs on detached", isMeasured) // a process that just executes a program shows nothing

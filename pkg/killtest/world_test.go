@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -192,6 +193,15 @@ func (w *world) guestProcesses(t *testing.T) []string {
 		}
 	}
 	return found
+}
+
+// measuring is the command line of a trial's fio itself, and not of the shell that is about to detach it.
+var measuring = regexp.MustCompile(`(?m)^\S*fio .*--runtime=600`)
+
+// isMeasured says whether fio runs in a guest.
+func (w *world) isMeasured(t *testing.T) bool {
+	t.Helper()
+	return measuring.MatchString(strings.Join(w.guestProcesses(t), "\n"))
 }
 
 // describe replaces a VM's notes through the API, as the token may.
