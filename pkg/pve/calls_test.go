@@ -31,6 +31,19 @@ func TestRequests(t *testing.T) {
 			_, err := c.Clone(ctx, CloneRequest{Source: VMRef{"pve", 9000}, NewID: 101, Full: true, Storage: "zfs"})
 			return err
 		}, task, "POST /nodes/pve/qemu/9000/clone newid=101 full=1 storage=zfs"},
+		"clone onto another node": {func(ctx context.Context, c *Client) error {
+			_, err := c.Clone(ctx, CloneRequest{Source: VMRef{"pve", 9000}, NewID: 101, Target: "pve2"})
+			return err
+		}, task, "POST /nodes/pve/qemu/9000/clone newid=101 full=0 target=pve2"},
+		"download": {func(ctx context.Context, c *Client) error {
+			_, err := c.Download(ctx, "pve", "local", Download{URL: "https://example.org/a.img", Name: "a.qcow2", Content: "import", SHA256: "ab"})
+			return err
+		}, task, "POST /nodes/pve/storage/local/download-url url=https://example.org/a.img content=import filename=a.qcow2 checksum-algorithm=sha256 checksum=ab"},
+		"VM from an image": {func(ctx context.Context, c *Client) error {
+			_, err := c.CreateVM(ctx, NewVM{EmptyVM: EmptyVM{VMRef: vm101, Pool: "lab"}, Set: []Param{{"scsi0", "zfs:0,import-from=local:import/a.qcow2"}}})
+			return err
+		}, task, "POST /nodes/pve/qemu vmid=101 pool=lab scsi0=zfs:0,import-from=local:import/a.qcow2"},
+		"template": {func(ctx context.Context, c *Client) error { _, err := c.MakeTemplate(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/template"},
 		"empty VM": {func(ctx context.Context, c *Client) error {
 			_, err := c.CreateEmptyVM(ctx, EmptyVM{VMRef: vm101, Pool: "lab", Name: "probe", Description: "mark"})
 			return err

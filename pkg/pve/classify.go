@@ -36,6 +36,9 @@ var textRules = []textRule{
 	{"no zvol device link for", ErrStorageBusy},
 	{"failed: got timeout", ErrStorageBusy}, // command 'zfs create …' failed: got timeout
 	{"is still in use by linked clone", ErrInUse},
+	{"checksum mismatch: got '", ErrChecksum},
+	{"refusing to override existing file", ErrExists},
+	{"download failed: ", ErrDownload},
 
 	// VMIDs. These texts only: a pool or a dataset "already exists" too.
 	{"config file already exists", ErrVMIDTaken},

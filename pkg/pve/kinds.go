@@ -63,6 +63,10 @@ var (
 	ErrInUse = errors.New("in use")
 	// ErrNoSpace: the storage is full.
 	ErrNoSpace = errors.New("out of space")
+	// ErrChecksum: a file is not the one that was expected; the text has both checksums. It was not kept.
+	ErrChecksum = errors.New("wrong checksum")
+	// ErrDownload: the server could not fetch a file.
+	ErrDownload = errors.New("download failed")
 	// ErrStorageBusy: the storage did not let go of a volume, or did not answer in time;
 	// what it was asked for may still happen.
 	ErrStorageBusy = errors.New("storage is busy")

@@ -48,6 +48,8 @@ type CloneRequest struct {
 	Full bool
 	// Storage is where a full clone's disks go; PVE refuses it for linked clones.
 	Storage string
+	// Target is the node that the clone is to be on; "" is the source's. Another one needs all disks on shared storage.
+	Target string
 }
 
 // Clone begins to clone a VM. The task is filed under the source's VMID. Tags,
@@ -58,6 +60,7 @@ func (c *Client) Clone(ctx context.Context, r CloneRequest) (UPID, error) {
 	params = optional(params, "pool", r.Pool)
 	params = optional(params, "description", r.Description)
 	params = optional(params, "storage", r.Storage)
+	params = optional(params, "target", r.Target)
 	return c.begin(ctx, http.MethodPost, r.Source.path("/clone"), params...)
 }
 
@@ -72,11 +75,14 @@ type EmptyVM struct {
 // the pool the token sees, and with Destroy removes, the volumes that an
 // earlier VM with that VMID left behind.
 func (c *Client) CreateEmptyVM(ctx context.Context, vm EmptyVM) (UPID, error) {
+	return c.begin(ctx, http.MethodPost, qemuPath(vm.Node), vm.params()...)
+}
+
+func (vm EmptyVM) params() []Param {
 	params := []Param{{"vmid", vm.ID.String()}}
 	params = optional(params, "pool", vm.Pool)
 	params = optional(params, "name", vm.Name)
-	params = optional(params, "description", vm.Description)
-	return c.begin(ctx, http.MethodPost, qemuPath(vm.Node), params...)
+	return optional(params, "description", vm.Description)
 }
 
 // Resize begins to grow a disk, such as "scsi0", to a size in bytes. The same

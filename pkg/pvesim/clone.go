@@ -28,6 +28,7 @@ type cloneJob struct {
 	id     int
 	target string
 	pool   string
+	onto   string // node that the clone is to be on; empty: the source's
 	full   bool
 	made   []*volume
 	clone  *vm
@@ -58,6 +59,9 @@ func (j *cloneJob) check() error {
 	if err := j.checkDevices(); err != nil {
 		return err
 	}
+	if err := j.checkShared(); err != nil {
+		return err
+	}
 	return j.checkFree()
 }
 
@@ -68,16 +72,35 @@ func (j *cloneJob) checkTarget() error {
 			return refused(fmt.Sprintf("pool '%s' does not exist", j.pool))
 		}
 	}
-	if target := j.params.text("target"); target != "" {
-		if _, ok := j.nodeNamed(target); !ok {
-			return failure("no such cluster node '%s'", target)
+	j.onto = j.params.text("target")
+	if j.onto != "" {
+		if _, ok := j.nodeNamed(j.onto); !ok {
+			return failure("no such cluster node '%s'", j.onto)
 		}
+	}
+	if j.onto == j.node() {
+		j.onto = ""
 	}
 	if j.target == "" {
 		return nil
 	}
-	_, err := j.storageNamed(j.target)
+	s, err := j.storageNamed(j.target)
+	if err == nil && j.onto != "" && !s.shared {
+		return failure("can't clone to non-shared storage '%s'", j.target)
+	}
 	return err
+}
+
+// checkShared fails when the clone is to go to another node, and a disk cannot be seen from there.
+func (j *cloneJob) checkShared() error {
+	for _, key := range j.source.drives() {
+		d := parseDrive(j.source.config[key])
+		disk, ok := j.volume(d.volume)
+		if j.onto != "" && ok && !disk.storage.shared && j.target == "" {
+			return failure("can't clone VM to node '%s' (VM uses local storage)", j.onto)
+		}
+	}
+	return nil
 }
 
 // checkFree fails when the new VMID is taken.
@@ -204,7 +227,7 @@ func (j *cloneJob) copySteps(w *worker, from *volume, d drive, kind string, writ
 	}
 	s, name := from.storage, ""
 	if j.target != "" {
-		s = j.storages[j.target]
+		s, _ = j.storageNamed(j.target) // checked before
 	}
 	if d.isCloudinit() {
 		name = fmt.Sprintf("vm-%d-cloudinit", j.id)
@@ -235,6 +258,9 @@ func (j *cloneJob) copySteps(w *worker, from *volume, d drive, kind string, writ
 // finish gives the clone free and puts it into its pool.
 func (j *cloneJob) finish(*worker) error {
 	delete(j.clone.config, "lock")
+	if j.onto != "" {
+		j.clone.node = j.onto // the configuration file moves at the very end
+	}
 	if p, ok := j.pools[j.pool]; ok {
 		p.add(j.id)
 	}

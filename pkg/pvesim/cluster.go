@@ -26,7 +26,8 @@ type Cluster struct {
 	lastPID  int
 
 	nodes     []*node
-	storages  map[string]*storage
+	storages  map[string]*storage            // as the first node sees them
+	elsewhere map[string]map[string]*storage // by node and name: local storages of the other nodes
 	vms       map[int]*vm
 	pools     map[string]*pool
 	access    access
@@ -68,7 +69,7 @@ func New(t Topology, options ...Option) (*Cluster, error) {
 		major: t.Major, schema: schemas[t.Major], timings: t.Timings, logger: slog.New(slog.DiscardHandler),
 		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		booted: now.Add(-time.Hour), clock: now, lastPID: 1000,
-		storages: map[string]*storage{}, vms: map[int]*vm{}, pools: map[string]*pool{}, flocks: map[string]*flock{},
+		storages: map[string]*storage{}, elsewhere: map[string]map[string]*storage{}, vms: map[int]*vm{}, pools: map[string]*pool{}, flocks: map[string]*flock{},
 	}
 	for _, o := range options {
 		o(c)

@@ -141,6 +141,12 @@ func (k *call) checkImport(vmid int, source string) error {
 		}
 		return k.onlyRootPaths()
 	}
+	store, name, _ := splitVolume(source)
+	if s, err := k.storageNamed(store); err == nil {
+		if kind, _, err := s.parseName(name); err == nil && kind != "images" && kind != "import" {
+			return badParameter("import-from", "%s has wrong type '%s' - needs to be 'images' or 'import'", source, kind)
+		}
+	}
 	if err := k.checkVolumeAccess(vmid, source); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type storageStatus struct {
 
 func (s *storage) status() storageStatus {
 	return storageStatus{
-		Type: s.kind, Content: strings.Join(s.content, ","), Active: 1, Enabled: 1,
+		Type: s.kind, Content: strings.Join(s.content, ","), Active: 1, Enabled: 1, Shared: bit(s.shared),
 		Total: s.totalBytes, Used: s.used(), Avail: s.available(),
 	}
 }
@@ -30,8 +30,8 @@ func (s *storage) status() storageStatus {
 // listStorages is GET /nodes/{node}/storage.
 func listStorages(k *call) (any, error) {
 	list := []storageStatus{}
-	for _, name := range sortedKeys(k.storages) {
-		s := k.storages[name]
+	for _, s := range k.storagesOn(k.node()) {
+		name := s.name
 		if !k.holds("/storage/"+name, "Datastore.Audit", "Datastore.AllocateSpace") {
 			continue
 		}
@@ -234,7 +234,11 @@ func deleteVolume(k *call) (any, error) {
 		return nil, err
 	}
 	store, name, _ := splitVolume(volid)
-	_, owner, _ := k.storages[store].parseName(name)
+	s, err := k.storageNamed(store)
+	if err != nil {
+		return nil, failure("%v", err)
+	}
+	_, owner, _ := s.parseName(name)
 	if err := k.require("/storage/"+store, "Datastore.Allocate"); err != nil {
 		return nil, err
 	}

@@ -154,16 +154,3 @@ func (v *vm) defaultBoot() string {
 	}
 	return "order=" + strings.Join(order, ";")
 }
-
-// volumesOf returns the volumes that belong to a VM by their names, on all storages.
-func (c *Cluster) volumesOf(vmid int) []*volume {
-	var list []*volume
-	for _, name := range sortedKeys(c.storages) {
-		for _, v := range c.storages[name].inOrder() {
-			if v.vmid == vmid && v.content == "images" {
-				list = append(list, v)
-			}
-		}
-	}
-	return list
-}

@@ -66,7 +66,7 @@ func (k *call) destroyVolumes(w *worker, v *vm) error {
 	if k.params.flag("destroy-unreferenced-disks") {
 		steps = append(steps, func(w *worker) error {
 			var more []step
-			for _, disk := range k.volumesOf(v.id) { // by name, on all storages, whoever uses them
+			for _, disk := range k.volumesOf(v.node, v.id) { // by name, on all storages, whoever uses them
 				more = append(more, k.removeOrMention(disk, ""))
 			}
 			w.do(more...)

@@ -133,7 +133,7 @@ func (c *Cluster) migrate(requestPath, target string) {
 	}
 	id, err := strconv.Atoi(parts[i+1])
 	if v, ok := c.vms[id]; err == nil && ok {
-		v.node = target
+		c.moveTo(v, target)
 	}
 }
 

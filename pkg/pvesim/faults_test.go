@@ -148,7 +148,7 @@ faults:
 				t.Errorf("with an empty VM it should: %v", list)
 			}
 			c.done(del, "/nodes/pve/qemu/101", "destroy-unreferenced-disks", "1")
-			if n := len(cluster.volumesOf(101)); n != 0 {
+			if n := len(cluster.volumesOf("", 101)); n != 0 {
 				t.Errorf("%d volumes left", n)
 			}
 		})
@@ -178,7 +178,7 @@ faults:
 		}
 		left := 0
 		for id := 101; id <= 108; id++ {
-			left += len(cluster.volumesOf(id))
+			left += len(cluster.volumesOf("", id))
 		}
 		if left == 0 {
 			t.Error("nothing was left behind")

@@ -56,38 +56,3 @@ func uploadFile(k *call) (any, error) {
 		return nil
 	})
 }
-
-// downloadFile is POST .../storage/{storage}/download-url. Nothing is fetched from anywhere: the download fails unless
-// the topology says that the address has something.
-func downloadFile(k *call) (any, error) {
-	s, err := k.pathStorage()
-	if err != nil {
-		return nil, err
-	}
-	content, url := k.params.text("content"), k.params.text("url")
-	name, err := storedName(content, k.params.text("filename"))
-	if err != nil {
-		return nil, err
-	}
-	if !s.offers(content) {
-		return nil, failure("storage '%s' is not configured for content-type '%s'", s.name, content)
-	}
-	target := (&volume{storage: s, name: content + "/" + name, content: content}).devicePath()
-	return k.fork("download", name, sleepFor(k.timings.Fork), func(w *worker) error {
-		w.logf("downloading %s to %s", url, target)
-		w.logf("--%s--  %s", k.clock.UTC().Format("2006-01-02 15:04:05"), url)
-		file, ok := k.downloads[url]
-		if !ok {
-			return fmt.Errorf("download failed: Connecting to %s... failed: Connection refused.", hostOf(url)) //nolint:staticcheck // wget's own words
-		}
-		s.addFile(content, name, file.SizeBytes, k.clock).virtual = file.VirtualBytes
-		w.logf("download of '%s' to '%s' finished", url, target)
-		return nil
-	})
-}
-
-func hostOf(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	return host
-}

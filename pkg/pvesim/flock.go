@@ -2,6 +2,7 @@ package pvesim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -23,7 +24,7 @@ type lockWait struct {
 func (c *Cluster) flock(path string) *flock {
 	l, ok := c.flocks[path]
 	if !ok {
-		l = &flock{path: path, readers: map[*worker]bool{}}
+		l = &flock{path: fileOf(path), readers: map[*worker]bool{}}
 		c.flocks[path] = l
 	}
 	return l
@@ -32,8 +33,13 @@ func (c *Cluster) flock(path string) *flock {
 // vmLockFile is the file lock around a VM's configuration.
 func vmLockFile(vmid int) string { return fmt.Sprintf("/var/lock/qemu-server/lock-%d.conf", vmid) }
 
-// storageLockFile is the file lock around each single allocation and removal on a local storage.
-func storageLockFile(storage string) string { return "/var/lock/pve-manager/pve-storage-" + storage }
+// storageLockFile is the file lock around each single allocation and removal on a local storage. Every node has its own.
+func storageLockFile(s *storage) string {
+	return s.node + "/var/lock/pve-manager/pve-storage-" + s.name
+}
+
+// fileOf is a lock file as its own node sees it.
+func fileOf(path string) string { return path[max(strings.Index(path, "/"), 0):] }
 
 // locked is a step that runs others while holding a file lock, and fails when it does not get it in time.
 func locked(path string, timeout time.Duration, steps ...step) step {
@@ -53,7 +59,7 @@ func lockedAs(path string, shared bool, timeout time.Duration, steps []step) ste
 			return nil
 		}
 		w.frames = append(w.frames, &frame{steps: steps, release: func() { l.release(w) }})
-		late := w.c.lockFault(path)
+		late := w.c.lockFault(fileOf(path))
 		if l.free(shared) && !late {
 			l.take(w, shared)
 			return nil

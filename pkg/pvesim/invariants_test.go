@@ -23,7 +23,7 @@ func TestInvariants(t *testing.T) {
 		major := rapid.SampledFrom([]int{8, 9}).Draw(r, "major")
 		cluster := instant(t, major)
 		foreign, _ := cluster.VM(SandboxForeignVM)
-		theirs := cluster.volumesOf(SandboxForeignVM)
+		theirs := cluster.volumesOf("", SandboxForeignVM)
 		act := func(method, path string, args ...string) {
 			form := url.Values{}
 			for i := 0; i+1 < len(args); i += 2 {
@@ -60,7 +60,7 @@ func TestInvariants(t *testing.T) {
 			"destroy": func(*rapid.T) { act(del, "/"+vm(), "purge", "1", "destroy-unreferenced-disks", "1") },
 			"": func(r *rapid.T) {
 				now, ok := cluster.VM(SandboxForeignVM)
-				if diff := cmp.Diff(foreign, now); !ok || diff != "" || len(theirs) != len(cluster.volumesOf(SandboxForeignVM)) {
+				if diff := cmp.Diff(foreign, now); !ok || diff != "" || len(theirs) != len(cluster.volumesOf("", SandboxForeignVM)) {
 					r.Fatalf("the foreign VM changed:\n%s", diff)
 				}
 				checkConsistent(r, cluster)
@@ -104,7 +104,7 @@ func checkDrives(r *rapid.T, c *Cluster, v *vm, used map[string]bool) {
 		if !isDriveKey(key) || !d.hasVolume() {
 			continue
 		}
-		disk, ok := c.volume(d.volume)
+		disk, ok := c.volumeOn(v.node, d.volume)
 		if !ok {
 			r.Fatalf("VM %d: %s: %s does not exist", v.id, key, d.volume)
 		}

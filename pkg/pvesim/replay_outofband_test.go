@@ -157,7 +157,7 @@ func (p *player) erase(id int, orphansToo bool) {
 	if v == nil {
 		return
 	}
-	for _, disk := range c.volumesOf(id) {
+	for _, disk := range c.volumesOf("", id) {
 		if orphansToo || strings.Contains(fmt.Sprint(v.config), disk.id()) {
 			delete(disk.storage.volumes, disk.name)
 		}

@@ -112,7 +112,7 @@ func (p *player) emptyVM() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	disk, _ := p.cluster.volume("zfs:vm-100-disk-0")
+	disk, _ := p.cluster.volumeOn("", "zfs:vm-100-disk-0")
 	disk.holdsSystem = false
 	root := identity{user: "root@pam", token: "rig"}
 	p.cluster.fork("pve", "qmcreate", "100", root)

@@ -175,12 +175,12 @@ type storageResource struct {
 func (k *call) storageResources() []any {
 	var list []any
 	for _, n := range k.nodes {
-		for _, name := range sortedKeys(k.storages) {
-			s := k.storages[name]
+		for _, s := range k.storagesOn(n.name) {
+			name := s.name
 			if !s.disabled && k.holds("/storage/"+name, "Datastore.Audit", "Datastore.AllocateSpace") {
 				list = append(list, storageResource{
 					ID: "storage/" + n.name + "/" + name, Type: "storage", Node: n.name, Storage: name, Status: "available",
-					PluginType: s.kind, Content: strings.Join(s.content, ","), Disk: s.used(), MaxDisk: s.totalBytes,
+					PluginType: s.kind, Content: strings.Join(s.content, ","), Disk: s.used(), MaxDisk: s.totalBytes, Shared: bit(s.shared),
 				})
 			}
 		}

@@ -10,6 +10,7 @@ const (
 	SandboxBridge      = "vmbr0"
 	SandboxTemplate    = 9000
 	SandboxForeignVM   = 100
+	SandboxImage       = "https://cloud-images.ubuntu.com/jammy/current/jammy-server-cloudimg-amd64.img" // what download-url finds
 	SandboxTokenID     = "labctl@pve!run"
 	SandboxTokenSecret = "5a4d6f6e-0f5e-4c1b-9d3b-6c61626374ff" // not a secret: replace it in the topology where it matters
 )
@@ -43,13 +44,16 @@ func SandboxTopology(major int) Topology {
 		Roles: []RoleSpec{
 			{Name: "LabctlVM", Privileges: sandboxVMPrivileges(major)},
 			{Name: "LabctlStore", Privileges: []string{"Datastore.AllocateSpace", "Datastore.Audit"}},
+			{Name: "LabctlImages", Privileges: []string{"Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"}},
+			{Name: "LabctlNetwork", Privileges: []string{"Sys.AccessNetwork"}},
 		},
 		Users: []UserSpec{
 			{ID: "root@pam", Password: SandboxTokenSecret},
 			{ID: "labctl@pve", Tokens: []TokenSpec{{Name: "run", Secret: SandboxTokenSecret, Privsep: true}}},
 		},
-		Grants:  sandboxGrants(),
-		Timings: Quick(),
+		Grants:    sandboxGrants(),
+		Downloads: map[string]FileSpec{SandboxImage: {SizeBytes: 600 << 20, VirtualBytes: 2252 << 20}},
+		Timings:   Quick(),
 	}
 }
 
@@ -65,7 +69,7 @@ func sandboxForeigner() VMSpec {
 // sandboxVMPrivileges is all that the life of a lab needs on its pool.
 func sandboxVMPrivileges(major int) []string {
 	privileges := []string{
-		"VM.Allocate", "VM.Audit", "VM.PowerMgmt", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Disk",
+		"VM.Allocate", "VM.Audit", "VM.Clone", "VM.PowerMgmt", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Disk",
 		"VM.Config.Network", "VM.Config.Options", "VM.Config.Cloudinit", "VM.Config.CDROM", "VM.Config.HWType", "Pool.Audit",
 	}
 	if major == 8 {
@@ -81,6 +85,8 @@ func sandboxGrants() []GrantSpec {
 			GrantSpec{Path: "/pool/" + SandboxPool, Who: who, Role: "LabctlVM", Propagate: true},
 			GrantSpec{Path: "/vms/9000", Who: who, Role: "PVETemplateUser", Propagate: true},
 			GrantSpec{Path: "/storage/" + SandboxStorage, Who: who, Role: "LabctlStore", Propagate: true},
+			GrantSpec{Path: "/storage/local", Who: who, Role: "LabctlImages", Propagate: true},
+			GrantSpec{Path: "/nodes/" + SandboxNode, Who: who, Role: "LabctlNetwork", Propagate: true},
 			GrantSpec{Path: "/sdn/zones/localnetwork/" + SandboxBridge, Who: who, Role: "PVESDNUser", Propagate: true},
 		)
 	}

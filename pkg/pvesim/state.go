@@ -18,6 +18,7 @@ type VMState struct {
 // VolumeState is a volume as it is, seen past the API and its privileges.
 type VolumeState struct {
 	ID        string // storage:volume
+	Node      string // whose, on a storage that is not shared; empty for the first node
 	VMID      int    // owner by name; 0 for files
 	SizeBytes int64
 	Content   string
@@ -71,9 +72,9 @@ func (c *Cluster) Volumes() []VolumeState {
 	c.enter()
 	defer c.unlock()
 	var list []VolumeState
-	for _, name := range sortedKeys(c.storages) {
-		for _, v := range c.storages[name].inOrder() {
-			s := VolumeState{ID: v.id(), VMID: v.vmid, SizeBytes: v.size, Content: v.content}
+	for _, st := range c.allStorages() {
+		for _, v := range st.inOrder() {
+			s := VolumeState{ID: v.id(), Node: st.node, VMID: v.vmid, SizeBytes: v.size, Content: v.content}
 			if v.base != nil {
 				s.Parent = v.base.name
 			}

@@ -12,10 +12,13 @@ import (
 // cloudinitBytes is the size of every cloud-init volume.
 const cloudinitBytes = 4 << 20
 
-// storage is one storage definition with the volumes on it.
+// storage is one storage definition with the volumes on it, as one node sees it.
 type storage struct {
 	name       string
-	kind       string // dir or zfspool
+	node       string // empty: the first node's, or everybody's
+	shared     bool
+	only       []string // nodes that have it; empty: all
+	kind       string   // dir or zfspool
 	content    []string
 	path       string
 	dataset    string
@@ -34,7 +37,8 @@ type volume struct {
 	format      string
 	vmid        int
 	size        int64
-	virtual     int64 // importable images: size of the disk inside
+	virtual     int64  // importable images: size of the disk inside
+	sha256      string // files: of what is in it; empty: nobody cares
 	base        *volume
 	created     time.Time
 	holdsSystem bool // something bootable is on it
@@ -43,11 +47,11 @@ type volume struct {
 func newStorage(s StorageSpec, now time.Time) *storage {
 	st := &storage{
 		name: s.Name, kind: s.Type, content: s.Content, path: s.Path, dataset: s.Dataset, sparse: s.Sparse,
-		blockSize: s.BlockSize, totalBytes: s.TotalBytes, volumes: map[string]*volume{},
+		blockSize: s.BlockSize, totalBytes: s.TotalBytes, volumes: map[string]*volume{}, shared: s.Shared, only: s.Nodes,
 	}
 	for _, f := range s.Files {
 		v := st.addFile(f.Content, f.Name, f.SizeBytes, now)
-		v.virtual = f.VirtualBytes
+		v.virtual, v.sha256 = f.VirtualBytes, f.SHA256
 	}
 	return st
 }
@@ -174,28 +178,6 @@ func (s *storage) find(name string) (*volume, bool) {
 	}
 	v, ok := s.volumes[name]
 	return v, ok
-}
-
-// volume finds a volume by its full name.
-func (c *Cluster) volume(volid string) (*volume, bool) {
-	store, name, ok := splitVolume(volid)
-	if !ok {
-		return nil, false
-	}
-	s, known := c.storages[store]
-	if !known {
-		return nil, false
-	}
-	return s.find(name)
-}
-
-// storageNamed is the storage or PVE's error.
-func (c *Cluster) storageNamed(name string) (*storage, error) {
-	s, ok := c.storages[name]
-	if !ok {
-		return nil, fmt.Errorf("storage '%s' does not exist", name)
-	}
-	return s, nil
 }
 
 // hasClones reports whether a volume is the base of others.

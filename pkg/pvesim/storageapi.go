@@ -20,12 +20,14 @@ type storageConfig struct {
 	Prune     string `json:"prune-backups,omitempty"`
 	Priority  *int   `json:"priority,omitempty"`
 	Disable   int    `json:"disable,omitempty"`
+	Shared    int    `json:"shared,omitempty"`
+	Nodes     string `json:"nodes,omitempty"`
 }
 
 func (k *call) storageConfig(s *storage) storageConfig {
 	r := storageConfig{
 		Storage: s.name, Type: s.kind, Content: strings.Join(s.content, ","), Path: s.path, Pool: s.dataset,
-		Sparse: bit(s.sparse), BlockSize: s.blockSize, Disable: bit(s.disabled), Digest: k.storageDigest(),
+		Sparse: bit(s.sparse), BlockSize: s.blockSize, Disable: bit(s.disabled), Shared: bit(s.shared), Nodes: strings.Join(s.only, ","), Digest: k.storageDigest(),
 	}
 	if s.kind == "dir" {
 		r.Prune, r.Priority = "keep-all=1", new(int)
@@ -84,10 +86,19 @@ func createStorage(k *call) (any, error) {
 	if kind == "dir" {
 		spec.Content = []string{"images", "rootdir", "vztmpl", "iso", "backup", "snippets"}
 	}
-	s := newStorage(spec, k.clock)
-	k.storages[name] = s
-	k.setStorage(s)
+	k.buildStorage(spec)
+	k.setStorages(name)
 	return storageName{name, kind}, nil
+}
+
+// setStorages sets what the request says, on all nodes.
+func (k *call) setStorages(name string) {
+	k.setStorage(k.storages[name])
+	for _, theirs := range k.elsewhere {
+		if s, ok := theirs[name]; ok {
+			k.setStorage(s)
+		}
+	}
 }
 
 func (k *call) setStorage(s *storage) {
@@ -114,7 +125,7 @@ func updateStorage(k *call) (any, error) {
 	if err != nil {
 		return nil, failure("update storage failed: %v", err)
 	}
-	k.setStorage(s)
+	k.setStorages(s.name)
 	return storageName{s.name, s.kind}, nil
 }
 

@@ -34,7 +34,7 @@ type NodeSpec struct {
 	TLSFingerprint string // as GET /nodes shows it; empty until Serve has a certificate
 }
 
-// StorageSpec is one storage definition; every storage exists on every node.
+// StorageSpec is one storage definition. On every node that has it, it holds other volumes, unless it is shared.
 type StorageSpec struct {
 	Name       string
 	Type       string   // dir or zfspool
@@ -45,6 +45,8 @@ type StorageSpec struct {
 	BlockSize  string   // zfspool: volblocksize, for example 64k; empty is ZFS's default
 	TotalBytes int64
 	Files      []FileSpec
+	Shared     bool     // all nodes see the same volumes
+	Nodes      []string // that have it; empty: all
 }
 
 // FileSpec is a file that lies on a directory storage: an ISO, a snippet, an importable image.
@@ -54,6 +56,8 @@ type FileSpec struct {
 	SizeBytes int64
 	// VirtualBytes is the size of the disk inside an importable image.
 	VirtualBytes int64
+	// SHA256 is what a checksum of the file yields, in hex. A file without one passes every check.
+	SHA256 string
 }
 
 // TemplateSpec is a VM template with one base disk and a cloud-init drive.
@@ -116,7 +120,7 @@ func (c *Cluster) build(t Topology) error {
 		c.nodes = append(c.nodes, newNode(n))
 	}
 	for _, s := range t.Storages {
-		c.storages[s.Name] = newStorage(s, c.clock)
+		c.buildStorage(s)
 	}
 	c.downloads = t.Downloads
 	for _, name := range t.Pools {
@@ -140,11 +144,11 @@ func (c *Cluster) build(t Topology) error {
 }
 
 func (c *Cluster) buildTemplate(s TemplateSpec) error {
-	st, ok := c.storages[s.Storage]
-	if !ok {
-		return fmt.Errorf("no storage %q", s.Storage)
-	}
 	v := c.newVM(s.VMID, cmp.Or(s.Node, c.nodes[0].name))
+	st, err := c.storageOn(v.node, s.Storage)
+	if err != nil {
+		return err
+	}
 	base, err := st.add(fmt.Sprintf("base-%d-disk-0", s.VMID), s.VMID, s.DiskMiB<<20, c.clock)
 	if err != nil {
 		return err
@@ -179,7 +183,7 @@ func (c *Cluster) buildVM(s VMSpec) error {
 	for _, key := range sortedKeys(s.Config) {
 		value := s.Config[key]
 		if isDriveKey(key) {
-			made, err := c.buildDisk(s.VMID, value)
+			made, err := c.buildDisk(v, value)
 			if err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
@@ -205,15 +209,15 @@ func (c *Cluster) buildVM(s VMSpec) error {
 }
 
 // buildDisk makes the volume behind "storage:GiB,options" at once, whatever locks there are.
-func (c *Cluster) buildDisk(vmid int, value string) (string, error) {
+func (c *Cluster) buildDisk(owner *vm, value string) (string, error) {
 	d := parseDrive(value)
 	name, gib, ok := strings.Cut(d.volume, ":")
-	st, known := c.storages[name]
+	st, unknown := c.storageOn(owner.node, name)
 	size, isSize := parseGiB(gib)
-	if !ok || !known || !isSize {
+	if !ok || unknown != nil || !isSize {
 		return value, nil // a volume that exists, or a drive without one
 	}
-	v, err := st.add(st.freeName(vmid), vmid, size, c.clock)
+	v, err := st.add(st.freeName(owner.id), owner.id, size, c.clock)
 	if err != nil {
 		return "", err
 	}

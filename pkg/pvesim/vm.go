@@ -153,7 +153,7 @@ func (c *Cluster) bootable(v *vm) bool {
 	if !ok {
 		return false
 	}
-	disk, known := c.volume(d.volume)
+	disk, known := c.volumeOn(v.node, d.volume)
 	return known && disk.holdsSystem
 }
 
@@ -185,7 +185,7 @@ func (c *Cluster) guestSpec(v *vm) GuestSpec {
 			continue
 		}
 		disk := GuestDisk{Slot: key, Volume: d.volume, SizeBytes: d.size(), Serial: d.options["serial"], Options: d.options}
-		if real, ok := c.volume(d.volume); ok {
+		if real, ok := c.volumeOn(v.node, d.volume); ok {
 			disk.SizeBytes = real.size
 		}
 		spec.Disks = append(spec.Disks, disk)

@@ -19,7 +19,7 @@ func (c *Cluster) allocate(s *storage, name string, vmid int, size int64, made f
 		text := fmt.Sprintf("zfs create -s -V %dk %s/%s", size>>10, s.dataset, name)
 		return c.storageCommand(w, storageCommand{s, "create", name, text, c.timings.Allocate, create, made})
 	}
-	return locked(storageLockFile(s.name), c.timings.LockStorage, command)
+	return locked(storageLockFile(s), c.timings.LockStorage, command)
 }
 
 // linkedClone makes a clone of a base volume inside the storage's lock.
@@ -39,7 +39,7 @@ func (c *Cluster) linkedClone(base *volume, vmid int, made func(*volume)) step {
 		text := fmt.Sprintf("zfs clone %s/%s@__base__ %s/%s", s.dataset, base.name, s.dataset, name)
 		return c.storageCommand(w, storageCommand{s, "clone", name, text, c.timings.CloneLinked, create, made})
 	}
-	return locked(storageLockFile(s.name), c.timings.LockStorage, command)
+	return locked(storageLockFile(s), c.timings.LockStorage, command)
 }
 
 // storageCommand is one zfs command with its effect.
@@ -87,7 +87,7 @@ func (c *Cluster) storageCommand(w *worker, command storageCommand) error {
 // remove frees a volume inside the storage's lock. A busy volume is tried six times, all inside the lock: that is what
 // makes others fail.
 func (c *Cluster) remove(v *volume) step {
-	return locked(storageLockFile(v.storage.name), c.timings.LockStorage, c.tryRemove(v, 1))
+	return locked(storageLockFile(v.storage), c.timings.LockStorage, c.tryRemove(v, 1))
 }
 
 func (c *Cluster) tryRemove(v *volume, try int) step {

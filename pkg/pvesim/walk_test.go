@@ -113,7 +113,7 @@ func TestWalkVM(t *testing.T) {
 			{"*DELETE", "~/151", "purge=1", "OK", ""},
 			{"*DELETE", "~/150", "purge=1", "OK", ""},
 		})
-		if n := len(cluster.volumesOf(150)) + len(cluster.volumesOf(151)); n != 0 {
+		if n := len(cluster.volumesOf("", 150)) + len(cluster.volumesOf("", 151)); n != 0 {
 			t.Errorf("%d volumes left", n)
 		}
 	})
