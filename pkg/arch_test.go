@@ -49,6 +49,8 @@ var arrows = map[string][]string{
 	"pkg/cli":       {"*"},
 	"pkg/killtest":  {}, // tests of the built binary: they know labctl by its command line only
 
+	"pkg/cloudimage": {},
+
 	"pkg/pvesim/guesthost":          {"pkg/pvesim"},
 	"pkg/pvesim/internal/schemagen": {},
 	"pkg/sandbox":                   {"pkg/pvesim", "pkg/pvesim/guesthost", "pkg/remote", "pkg/internal/atomicfile"},
