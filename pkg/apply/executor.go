@@ -32,6 +32,9 @@ type Changer interface {
 	Stop(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 	Destroy(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
 	DestroyOnly(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
+	CreateVM(ctx context.Context, vm pve.NewVM) (pve.UPID, error)
+	MakeTemplate(ctx context.Context, vm pve.VMRef) (pve.UPID, error)
+	Download(ctx context.Context, node, storage string, download pve.Download) (pve.UPID, error)
 	Upload(ctx context.Context, node, storage string, file pve.File) (pve.UPID, error)
 	DeleteVolume(ctx context.Context, node, volumeID string) (pve.UPID, error)
 	// AbortTask starts no task: it ends one.

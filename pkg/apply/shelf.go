@@ -102,8 +102,9 @@ func (s shelf) strangers(ref pve.VMRef, config pve.VMConfig) []pve.Volume {
 }
 
 // labDisk matches the volumes of a lab's VM: the cloned disk, the data disk and the cloud-init drive, as every storage
-// plugin names them ("zfs:base-9000-disk-0/vm-101-disk-0", "local:101/vm-101-disk-1.raw").
-var labDisk = regexp.MustCompile(`[:/]vm-(\d+)-(?:disk-[01]|cloudinit)(?:\.[a-z0-9]+)?$`)
+// plugin names them ("zfs:base-9000-disk-0/vm-101-disk-0", "local:101/vm-101-disk-1.raw"); and what a template that was
+// not finished has.
+var labDisk = regexp.MustCompile(`[:/](?:vm|base)-(\d+)-(?:disk-[01]|cloudinit)(?:\.[a-z0-9]+)?$`)
 
 // unmade keeps the volumes that are not named as a lab's disks are.
 func unmade(volumes []pve.Volume) []pve.Volume {

@@ -5,7 +5,8 @@ import "time"
 // Format is the version of the record layout that this package writes. A later labctl reads every earlier one.
 //
 //   - 1: the first.
-//   - 2: uploads (OpUpload, OpFree, Intent.Volume), traces (OpTraced, OpKilled), and the run's owner, pool and token in Begin.
+//   - 2: uploads (OpUpload, OpFree, Intent.Volume), templates (OpCreate, OpConvert), traces (OpTraced, OpKilled), and the run's owner, pool and
+//     token in Begin.
 const Format = 2
 
 // Entry is one line of the journal. Exactly one of the pointers is set.
@@ -52,6 +53,8 @@ const (
 	OpFree      Op = "free"   // an upload removed
 	OpTraced    Op = "traced" // no change: the server's task list says that the token worked on the VMID, before this run
 	OpKilled    Op = "killed" // like OpTraced, and the task's worker was killed
+	OpCreate    Op = "create" // a VM made from nothing, to become a template
+	OpConvert   Op = "convert"
 )
 
 // Intent says what is about to be sent. It is on disk before the request leaves.
