@@ -134,12 +134,17 @@ func (b *bench) observe() inventory.Observed {
 func (b *bench) planUp() plan.Plan {
 	b.t.Helper()
 	seen := b.observe()
-	template, err := seen.FindTemplate(b.t.Context(), b.client, b.lab.Node, 9000, "")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := inventory.CheckStorages(b.t.Context(), b.client, b.lab.Node, b.lab.Storages()); err != nil {
-		b.t.Fatal(err)
+	templates := map[string]inventory.Template{}
+	for _, node := range b.lab.Nodes() {
+		vmid, name := b.lab.Template.On(node)
+		template, err := seen.FindTemplateFor(b.t.Context(), b.client, node, pve.VMID(vmid), name)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if err := inventory.CheckStorages(b.t.Context(), b.client, node, b.lab.StoragesOn(node)); err != nil {
+			b.t.Fatal(err)
+		}
+		templates[node] = template
 	}
 	scope := inventory.Scope{First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
 	ids, err := seen.FreeVMIDs(b.t.Context(), b.client, scope, plan.Missing(b.lab, seen))
@@ -152,7 +157,7 @@ func (b *bench) planUp() plan.Plan {
 	}
 	state := b.journal.State()
 	todo, err := plan.Up(plan.Wanted{
-		Lab: b.lab, Template: template, Observed: seen, VMIDs: free,
+		Lab: b.lab, Templates: templates, Observed: seen, VMIDs: free,
 		IsReady: func(vm string) bool { return state.Fact(vm, "vmid") != "" },
 	})
 	if err != nil {

@@ -50,7 +50,7 @@ func (e *Executor) buildStep(ctx context.Context, ref pve.VMRef, step plan.Step,
 // imageChange puts the image on its storage. PVE keeps nothing of a download that was ended, or whose checksum is wrong.
 func (e *Executor) imageChange(node string, step plan.Image, image ImageFile) change {
 	put := change{
-		op: journal.OpUpload, work: step.Name(), vm: plan.TemplateVM, ref: pve.VMRef{Node: node}, volume: step.VolumeID(), detail: step.Detail(),
+		op: journal.OpDownload, vm: plan.TemplateVM, ref: pve.VMRef{Node: node}, volume: step.VolumeID(), detail: step.Detail(),
 		happened: func(ctx context.Context) (bool, error) { return e.isStored(ctx, node, step.VolumeID()) },
 		tasks:    pve.TaskFilter{Type: "download"},
 		abort:    true,
@@ -59,7 +59,7 @@ func (e *Executor) imageChange(node string, step plan.Image, image ImageFile) ch
 		return e.API.Download(ctx, node, step.Storage, pve.Download{URL: step.URL, Name: step.FileName, Content: "import", SHA256: step.SHA256})
 	})
 	if step.URL == "" {
-		put.tasks = pve.TaskFilter{Type: "imgcopy"}
+		put.op, put.tasks = journal.OpUpload, pve.TaskFilter{Type: "imgcopy"}
 		put.send = tasked(func(ctx context.Context) (pve.UPID, error) { return e.sendImage(ctx, node, step, image) })
 	}
 	return put

@@ -26,11 +26,20 @@ type change struct {
 	// happened looks whether the change took effect, when its answer was lost; tasks are those that may be working on it.
 	happened func(ctx context.Context) (bool, error)
 	tasks    pve.TaskFilter
+	at       string // node whose tasks these are, when it is not the VM's
 	// undone says that PVE takes everything back when the change fails with this error.
 	undone error
 	// abort says that the change's task is ended, and not waited for, when the work is cancelled.
 	abort     bool
 	cancelled <-chan struct{} // when that is so
+}
+
+// workNode is the node that works on the change, when it is not the VM's.
+func (c change) workNode() string {
+	if c.at == c.ref.Node {
+		return ""
+	}
+	return c.at
 }
 
 // tasked adapts a call that always starts a task.
@@ -87,7 +96,7 @@ func mayBeSentAgain(err error) bool {
 
 // once is one try of a change.
 func (e *Executor) once(ctx context.Context, c change) error {
-	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Volume: c.volume, Detail: c.detail})
+	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Volume: c.volume, Detail: c.detail, At: c.workNode()})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ var errNotYet = errors.New("not yet")
 // awaitTasks waits for the running tasks that may be working on a change, and says whether there were any. How they end
 // does not matter here: what they did is looked at afterwards.
 func (e *Executor) awaitTasks(ctx context.Context, c change) (bool, error) {
-	tasks, err := e.API.Tasks(ctx, c.ref.Node, c.tasks)
+	tasks, err := e.API.Tasks(ctx, cmp.Or(c.at, c.ref.Node), c.tasks)
 	if err != nil {
 		return false, err
 	}

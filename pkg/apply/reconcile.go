@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,14 +85,16 @@ func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenInt
 	if err := pause(ctx, time.Until(intent.Time.Add(lateEffect))); err != nil {
 		return "", err
 	}
-	nameless := change{ref: pve.VMRef{Node: intent.Node}, tasks: pve.TaskFilter{VMID: pve.VMID(intent.VMID)}}
+	nameless := change{ref: pve.VMRef{Node: intent.Node}, at: intent.At, tasks: pve.TaskFilter{VMID: pve.VMID(intent.VMID)}}
 	switch intent.Op {
 	case journal.OpClone:
 		nameless.tasks = pve.TaskFilter{Type: "qmclone"} // filed under the template, which the intent does not name
-	case journal.OpProbe:
+	case journal.OpProbe, journal.OpCreate:
 		nameless.tasks.Type = "qmcreate"
-	case journal.OpUpload, journal.OpFree:
-		nameless.tasks = pve.TaskFilter{Type: map[journal.Op]string{journal.OpUpload: "imgcopy", journal.OpFree: "imgdel"}[intent.Op]}
+	case journal.OpUpload, journal.OpDownload, journal.OpFree:
+		nameless.tasks = pve.TaskFilter{Type: map[journal.Op]string{
+			journal.OpUpload: "imgcopy", journal.OpDownload: "download", journal.OpFree: "imgdel",
+		}[intent.Op]}
 	}
 	if _, err := e.awaitTasks(ctx, nameless); err != nil {
 		return "", err
@@ -106,12 +109,12 @@ func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenInt
 // mayHaveBegun says whether the server has a task that may be that of a clone or a creation whose answer never came.
 func (e *Executor) mayHaveBegun(ctx context.Context, intent journal.OpenIntent, filter pve.TaskFilter) (bool, error) {
 	state := e.Journal.State()
-	isTask := intent.Op == journal.OpClone || intent.Op == journal.OpProbe
+	isTask := slices.Contains([]journal.Op{journal.OpClone, journal.OpProbe, journal.OpCreate}, intent.Op)
 	if !isTask || state.Run == nil || state.Run.Token == "" || state.Run.Token != e.Token {
 		return true, nil // this token does not see the tasks of the one that sent the request
 	}
 	filter.Since = intent.Time.Add(-clockSkew)
-	tasks, err := e.API.Tasks(ctx, intent.Node, filter)
+	tasks, err := e.API.Tasks(ctx, cmp.Or(intent.At, intent.Node), filter)
 	if err != nil {
 		return false, err
 	}

@@ -104,16 +104,20 @@ func (e *Executor) clone(ctx context.Context, vm *VM, step plan.Clone) error {
 }
 
 func (e *Executor) cloneChange(vm VM, step plan.Clone) change {
-	source := pve.VMRef{Node: vm.Ref.Node, ID: pve.VMID(step.TemplateVMID)}
+	source := pve.VMRef{Node: step.TemplateNode, ID: pve.VMID(step.TemplateVMID)}
 	request := pve.CloneRequest{
 		Source: source, NewID: vm.Ref.ID, Name: step.VMName, Pool: step.Pool,
 		Description: e.mark(vm.Spec.Name), Full: step.Full,
+	}
+	if source.Node != vm.Ref.Node {
+		request.Target = vm.Ref.Node
 	}
 	return change{
 		op: journal.OpClone, vm: vm.Spec.Name, ref: vm.Ref, detail: step.Detail(),
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Clone(ctx, request) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, vm.Ref) },
 		tasks:    pve.TaskFilter{Type: "qmclone", VMID: source.ID}, // filed under the source
+		at:       source.Node,
 		undone:   pve.ErrLeftover,
 		abort:    step.Full, // it may copy for long; PVE takes back what an aborted one made (pve-api lab-findings §43)
 	}

@@ -34,6 +34,10 @@ func (r *labRun) checkVMs(ctx context.Context, schedule []suite.Planned) (map[st
 			return nil, err
 		}
 		configs[vm.Name] = measuredConfig(vm, found.Config.Raw)
+		configs[vm.Name]["pve_node"] = found.Ref.Node
+		if found.Ref.Node != vm.Node {
+			r.app.progress().Line("VM %s was moved from node %s to %s: it is measured there", vm.Name, vm.Node, found.Ref.Node)
+		}
 	}
 	return configs, nil
 }

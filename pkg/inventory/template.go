@@ -22,6 +22,8 @@ type TemplateError struct {
 	Problem string   // why it cannot be used
 	Seen    []string // the templates that the token can see
 	Err     error    // what PVE said, or nil
+
+	elsewhere pve.VMRef // the template, when it is on another node
 }
 
 // Error names the template, the node and what there is instead.
@@ -61,6 +63,7 @@ func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve
 		}
 		if resource.Node != node {
 			problem.Problem = "it is on node " + resource.Node
+			problem.elsewhere = pve.VMRef{Node: resource.Node, ID: resource.VMID}
 			continue
 		}
 		return readTemplate(ctx, api, pve.VMRef{Node: node, ID: resource.VMID}, problem)

@@ -55,6 +55,7 @@ const (
 	OpKilled    Op = "killed" // like OpTraced, and the task's worker was killed
 	OpCreate    Op = "create" // a VM made from nothing, to become a template
 	OpConvert   Op = "convert"
+	OpDownload  Op = "download" // a file that the server was told to fetch onto a storage
 )
 
 // Intent says what is about to be sent. It is on disk before the request leaves.
@@ -62,6 +63,7 @@ type Intent struct {
 	Op     Op     `json:"op"`
 	VM     string `json:"vm"`
 	Node   string `json:"node"`
+	At     string `json:"at,omitempty"`     // node that works on it, when it is not Node
 	VMID   int    `json:"vmid"`             // 0 for an upload
 	Volume string `json:"volume,omitempty"` // of an upload, such as "local:iso/seed.iso"
 	Detail string `json:"detail,omitempty"`

@@ -168,6 +168,9 @@ func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
 	var ours []inventory.Upload
 	for _, node := range r.nodes() {
 		found, err := inventory.FindUploads(ctx, r.Server.API, node)
+		if errors.Is(err, pve.ErrNotFound) {
+			continue // the spec names a node that does not exist
+		}
 		if err != nil {
 			return nil, err
 		}

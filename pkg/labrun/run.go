@@ -141,7 +141,10 @@ func (r *Run) Observe(ctx context.Context) (inventory.Observed, error) {
 
 // nodes are the nodes that the lab has to do with.
 func (r *Run) nodes() []string {
-	nodes := []string{r.Lab.Node}
+	nodes := r.Lab.Nodes()
+	if !slices.Contains(nodes, r.Lab.Node) {
+		nodes = append(nodes, r.Lab.Node) // a template there may be cloned onto the others
+	}
 	for _, vm := range r.Journal.State().VMs {
 		if !slices.Contains(nodes, vm.Node) {
 			nodes = append(nodes, vm.Node)

@@ -81,6 +81,9 @@ func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 	var ended []pve.Task
 	for _, node := range r.nodes() {
 		tasks, err := r.Server.API.Tasks(ctx, node, pve.TaskFilter{Since: time.Now().Add(-lookBack)})
+		if errors.Is(err, pve.ErrNotFound) {
+			continue // the spec names a node that does not exist
+		}
 		if err != nil {
 			return nil, fmt.Errorf("listing the tasks of node %s: %w", node, err)
 		}
@@ -111,7 +114,7 @@ func (r *Run) mayConcern(task pve.Task) bool {
 		return strings.HasPrefix(task.UPID.Type, "img")
 	}
 	if task.UPID.Type == "qmclone" {
-		return r.Lab.Template.VMID == 0 || id == r.Lab.Template.VMID
+		return len(r.Lab.Template.VMIDs()) == 0 || slices.Contains(r.Lab.Template.VMIDs(), id)
 	}
 	return r.inRange(pve.VMID(id))
 }

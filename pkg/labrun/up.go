@@ -85,18 +85,32 @@ func (r *Run) checkRuns(observed inventory.Observed) error {
 
 func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Plan, error) {
 	api := r.Server.API
-	template, err := observed.FindTemplate(ctx, api, r.Lab.Node, pve.VMID(r.Lab.Template.VMID), r.Lab.Template.Name)
+	templates, err := r.templates(ctx, observed)
 	if err != nil {
-		return plan.Plan{}, err
-	}
-	if err := inventory.CheckStorages(ctx, api, r.Lab.Node, r.Lab.Storages()); err != nil {
 		return plan.Plan{}, err
 	}
 	free, err := observed.FreeVMIDs(ctx, api, r.scope(), plan.Missing(r.Lab, observed))
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.Up(plan.Wanted{Lab: r.Lab, Template: template, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed)})
+	return plan.Up(plan.Wanted{Lab: r.Lab, Templates: templates, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed)})
+}
+
+// templates finds the template for every node, and checks the storages there.
+func (r *Run) templates(ctx context.Context, observed inventory.Observed) (map[string]inventory.Template, error) {
+	found := map[string]inventory.Template{}
+	for _, node := range r.Lab.Nodes() {
+		vmid, name := r.Lab.Template.On(node)
+		template, err := observed.FindTemplateFor(ctx, r.Server.API, node, pve.VMID(vmid), name)
+		if err != nil {
+			return nil, err
+		}
+		if err := inventory.CheckStorages(ctx, r.Server.API, node, r.Lab.StoragesOn(node)); err != nil {
+			return nil, err
+		}
+		found[node] = template
+	}
+	return found, nil
 }
 
 // isReady says whether the journal knows a running VM as ready.

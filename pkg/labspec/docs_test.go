@@ -13,7 +13,7 @@ func tables() map[string]object {
 	doc := new(document)
 	vm := vmFields(new(VM))
 	return map[string]object{
-		"lab": labFields(doc), "template": templateFields(new(Template)), "vmids": vmidFields(new(VMIDRange)),
+		"lab": labFields(doc), "template": templateFields(new(Template)), "replicas": replicaFields(new(Replica)), "image": imageFields(new(Image)), "vmids": vmidFields(new(VMIDRange)),
 		"network": networkFields(new(Network)), "vms": vm, "osDisk": osDiskFields(new(OSDisk)),
 		"dataDisk": dataDiskFields(new(DataDisk)), "host": hostFields(new(Host)), "suite": suiteFields(new(Suite)),
 		"workloads": workloadFields(new(Workload)),
@@ -45,6 +45,9 @@ func kindOf(f field) string {
 	case "object":
 		return "mapping"
 	case "array":
+		if s.Items.Type[0] == "string" {
+			return "list, such as " + code(f.examples)
+		}
 		return "list of mappings"
 	case "boolean":
 		return "`true`, `false`"

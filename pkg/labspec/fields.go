@@ -28,7 +28,11 @@ func labFields(d *document) object {
 		},
 		{
 			key: "node", value: words(&l.Node, nodeName), required: true, examples: []string{"pve"},
-			doc: "PVE node that the VMs are created on.",
+			doc: "PVE node that the VMs are created on. In a cluster VMs can have nodes of their own, see spread.",
+		},
+		{
+			key: "spread", value: nameList{&l.Spread, nodeName}, examples: []string{`["pve", "pve2", "pve3"]`},
+			doc: "Nodes of a cluster that the VMs are dealt out to, in turn. A VM with a node of its own is left out. Default: all on node.",
 		},
 		{
 			key: "pool", value: words(&l.Pool, poolID), fallback: "labctl", examples: []string{"labctl"},
@@ -64,19 +68,6 @@ func labFields(d *document) object {
 			doc: "The PVE host as a target of its own, measured before the VMs. Leave it out to measure VMs only.",
 		},
 		{key: "suite", value: suiteFields(&l.Suite), required: true, doc: "What is measured on every target, and how often."},
-	}
-}
-
-func templateFields(t *Template) object {
-	return object{
-		{
-			key: "vmid", value: number(&t.VMID, minVMID, maxVMID), examples: []string{"9000"},
-			doc: "VMID of the template, 100 to 999999999.",
-		},
-		{
-			key: "name", value: words(&t.Name, templateName), examples: []string{"ubuntu-2204"},
-			doc: "Name of the template; it must be the only one of that name.",
-		},
 	}
 }
 
@@ -133,6 +124,10 @@ func vmFields(v *VM) object {
 // machineFields are the keys of a VM that several VMs can share.
 func machineFields(v *VM) object {
 	return object{
+		{
+			key: "node", value: words(&v.Node, nodeName), examples: []string{"pve2"},
+			doc: "PVE node that the VM is created on. Default: as spread says, or the lab's node.",
+		},
 		{
 			key: "cores", value: number(&v.Cores, 1, 512), required: true, examples: []string{"4"},
 			doc: "Number of virtual CPU cores, 1 to 512.",

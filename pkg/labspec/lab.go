@@ -1,7 +1,5 @@
 package labspec
 
-import "slices"
-
 // APIVersion is the version of the file format that this package reads, the value of the key apiVersion.
 const APIVersion = "labctl/v1"
 
@@ -10,8 +8,9 @@ type Lab struct {
 	APIVersion  string
 	Name        string // DNS label; part of the name of every VM on PVE
 	Description string
-	Node        string // PVE node that the VMs are created on
-	Pool        string // PVE resource pool that holds everything labctl creates
+	Node        string   // PVE node that the VMs are created on, unless they or Spread say otherwise
+	Spread      []string // nodes that the VMs without a node of their own are dealt out to, in turn
+	Pool        string   // PVE resource pool that holds everything labctl creates
 	Template    Template
 	Clone       CloneMode
 	VMIDs       VMIDRange
@@ -35,12 +34,6 @@ func (l *Lab) Targets() []string {
 	return names
 }
 
-// Template names the VM template that is cloned: by VMID or by name, never both.
-type Template struct {
-	VMID int // 0: the template is found by name
-	Name string
-}
-
 // CloneMode says how the OS disk comes into being.
 type CloneMode string
 
@@ -58,14 +51,3 @@ func (r VMIDRange) Len() int { return r.Last - r.First + 1 }
 
 // Contains reports whether id lies in the range.
 func (r VMIDRange) Contains(id int) bool { return r.First <= id && id <= r.Last }
-
-// Storages names the storages that the lab's data disks need, each once.
-func (l *Lab) Storages() []string {
-	var names []string
-	for _, vm := range l.VMs {
-		if !slices.Contains(names, vm.DataDisk.Storage) {
-			names = append(names, vm.DataDisk.Storage)
-		}
-	}
-	return names
-}

@@ -42,7 +42,7 @@ func TestBlog(t *testing.T) {
 		IOThread: true, SSD: true, Discard: true, Mount: "/opt/data",
 	}
 	machine := func(name string, memory Size) VM {
-		return VM{Name: name, Cores: 4, Memory: memory, OSDisk: OSDisk{32 * GiB}, DataDisk: disk}
+		return VM{Name: name, Node: "pve", Cores: 4, Memory: memory, OSDisk: OSDisk{32 * GiB}, DataDisk: disk}
 	}
 	wantVMs := []VM{machine("2gb", 2*GiB), machine("4gb", 4*GiB), machine("8gb", 8*GiB)}
 	if diff := cmp.Diff(wantVMs, lab.VMs); diff != "" {

@@ -49,7 +49,7 @@ var mistakes = []struct{ name, replace, by, want string }{
 	// keys
 	{
 		"unknown", "node: pve", "node: pve\nfoo: 1",
-		`lab.yaml:4:1: foo: unknown key: the keys here are apiVersion, name, description, node, pool, template, clone, vmids, user, network, vmDefaults, vms, host, suite`,
+		`lab.yaml:4:1: foo: unknown key: the keys here are apiVersion, name, description, node, spread, pool, template, clone, vmids, user, network, vmDefaults, vms, host, suite`,
 	},
 	{
 		"case", "vmDefaults", "vmdefaults",
@@ -85,7 +85,7 @@ var mistakes = []struct{ name, replace, by, want string }{
 	},
 	{
 		"name in defaults", "  cores: 4", "  cores: 4\n  name: x",
-		`lab.yaml:11:3: vmDefaults.name: unknown key: the keys here are cores, memory, osDisk, dataDisk`,
+		`lab.yaml:11:3: vmDefaults.name: unknown key: the keys here are node, cores, memory, osDisk, dataDisk`,
 	},
 
 	// types

@@ -24,6 +24,7 @@ func Parse(name string, data []byte) (*Lab, error) {
 	if root.kind == kindMapping && len(problems) == 0 { // else what seems to be missing may stand in a refused part
 		fields.complete(d, "", "")
 		adapt(&doc.lab, d.mentions)
+		place(&doc.lab)
 		validate(&doc.lab, d.report)
 	}
 	if len(d.problems) > 0 {

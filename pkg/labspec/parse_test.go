@@ -55,8 +55,8 @@ func TestParseFillsInDefaults(t *testing.T) {
 			Address: AddressPattern{netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.20"), 24},
 		},
 		VMs: []VM{
-			{Name: "small", Cores: 4, Memory: 2 * GiB, OSDisk: OSDisk{32 * GiB}, DataDisk: disk},
-			{Name: "large", Cores: 4, Memory: 8 * GiB, OSDisk: OSDisk{32 * GiB}, DataDisk: disk},
+			{Name: "small", Node: "pve", Cores: 4, Memory: 2 * GiB, OSDisk: OSDisk{32 * GiB}, DataDisk: disk},
+			{Name: "large", Node: "pve", Cores: 4, Memory: 8 * GiB, OSDisk: OSDisk{32 * GiB}, DataDisk: disk},
 		},
 		Host: &Host{Name: "pve", SSH: SSHAddress{"root", "10.0.0.2", 22}, Directory: "/tank/labctl"},
 		Suite: Suite{

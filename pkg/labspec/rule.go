@@ -36,6 +36,8 @@ var (
 	// An interface name on Linux has at most 15 characters (IFNAMSIZ).
 	bridgeName = rule{regexp.MustCompile(`^[A-Za-z0-9._-]+$`), 15, "the name of a bridge", "write the name that PVE shows, such as vmbr0"}
 	userName   = rule{regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`), 32, "a Linux user name", "use lower-case letters, digits, - and _"}
+	imageURL   = rule{regexp.MustCompile(`^https?://[A-Za-z0-9.:_-]+(/[A-Za-z0-9._~%+-]+)+\.(img|qcow2|raw|vmdk)$`), 500, "the address of a disk image", "write an http or https address that ends in .img, .qcow2, .raw or .vmdk"}
+	sha256Sum  = rule{regexp.MustCompile(`^[0-9a-f]{64}$`), 64, "a SHA-256", "write its 64 hexadecimal digits in lower case"}
 	// titles name suites and workloads in results, URLs and file names.
 	title = rule{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`), 64, "a name for results", "use letters, digits, dots, hyphens and underscores"}
 	prose = rule{regexp.MustCompile(`^[^\x00-\x08\x0b-\x1f]*$`), 2000, "printable text", "remove the control characters"}

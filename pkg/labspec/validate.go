@@ -12,6 +12,7 @@ type reporter func(problem, remedy string, paths ...string)
 // validate checks how the values of a lab fit together; each value by itself is known to be right.
 func validate(l *Lab, report reporter) {
 	checkTemplate(l, report)
+	checkReplicas(l, report)
 	checkVMIDs(l, report)
 	checkNames(l, report)
 	checkAddresses(l, report)

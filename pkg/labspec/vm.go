@@ -3,6 +3,7 @@ package labspec
 // VM is one virtual machine of the lab.
 type VM struct {
 	Name     string // DNS label, unique among the targets
+	Node     string // PVE node that it is created on
 	Cores    int
 	Memory   Size // whole MiB, no ballooning
 	OSDisk   OSDisk

@@ -10,11 +10,11 @@ import (
 
 // Wanted is what a plan for `up` is made from.
 type Wanted struct {
-	Lab      *labspec.Lab
-	Template inventory.Template
-	Observed inventory.Observed
-	VMIDs    []int                // free VMIDs for the VMs that do not exist yet, in the order of the spec
-	IsReady  func(vm string) bool // the journal says that the running VM was found ready
+	Lab       *labspec.Lab
+	Templates map[string]inventory.Template // by the node that VMs are to be made on
+	Observed  inventory.Observed
+	VMIDs     []int                // free VMIDs for the VMs that do not exist yet, in the order of the spec
+	IsReady   func(vm string) bool // the journal says that the running VM was found ready
 }
 
 // Missing counts the VMs of the lab that do not exist.
@@ -62,16 +62,20 @@ func Up(wanted Wanted) (Plan, error) {
 
 // fresh is the whole way from the template to a ready VM.
 func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
-	lab, template := wanted.Lab, wanted.Template
+	lab := wanted.Lab
+	template, ok := wanted.Templates[vm.Node]
+	if !ok {
+		return Sequence{}, fmt.Errorf("planning VM %s: no template for node %s was given", vm.Name, vm.Node)
+	}
 	slot, ok := osSlot(template.Config)
 	if !ok {
 		return Sequence{}, fmt.Errorf("planning VM %s: template %d has no disk to boot from", vm.Name, int(template.Ref.ID))
 	}
 	clone := Clone{
-		TemplateVMID: int(template.Ref.ID), VMName: VMName(lab, vm),
+		TemplateVMID: int(template.Ref.ID), TemplateNode: template.Ref.Node, Node: vm.Node, VMName: VMName(lab, vm),
 		Pool: lab.Pool, Full: lab.Clone == labspec.CloneFull,
 	}
-	sequence := Sequence{Node: lab.Node, VMID: vmid, Steps: []Step{clone, configure(wanted, vm)}}
+	sequence := Sequence{Node: vm.Node, VMID: vmid, Steps: []Step{clone, configure(wanted, vm)}}
 	grow, err := growth(vm, slot, template.Config)
 	if err != nil {
 		return Sequence{}, err
@@ -111,7 +115,7 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 
 // configure sets everything that the template does not say.
 func configure(wanted Wanted, vm labspec.VM) Configure {
-	settings := hardware(wanted.Lab, vm, wanted.Template.Config)
+	settings := hardware(wanted.Lab, vm, wanted.Templates[vm.Node].Config)
 	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)})}
 }
 

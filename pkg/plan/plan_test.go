@@ -32,7 +32,7 @@ func blogLab(t *testing.T) *labspec.Lab {
 	return lab
 }
 
-func template(extra map[string]string) inventory.Template {
+func template(extra map[string]string) map[string]inventory.Template {
 	raw := map[string]string{
 		"boot": "order=scsi0", "scsihw": "virtio-scsi-single", "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0",
 		"scsi0": "zfs:base-9000-disk-0,discard=on,iothread=1,size=2252M,ssd=1", "ide2": "zfs:vm-9000-cloudinit,media=cdrom,size=4M",
@@ -40,7 +40,7 @@ func template(extra map[string]string) inventory.Template {
 	for key, value := range extra {
 		raw[key] = value
 	}
-	return inventory.Template{Ref: pve.VMRef{Node: "pve", ID: 9000}, Config: pve.VMConfig{Raw: raw}}
+	return map[string]inventory.Template{"pve": {Ref: pve.VMRef{Node: "pve", ID: 9000}, Config: pve.VMConfig{Raw: raw}}}
 }
 
 // asAsked is the configuration of a VM after `up`, as PVE prints it.
@@ -49,7 +49,7 @@ func asAsked(lab *labspec.Lab, vm labspec.VM) map[string]string {
 		"boot": "order=scsi0", "scsi0": "zfs:base-9000-disk-0/vm-9100-disk-0,discard=on,iothread=1,size=32G,ssd=1",
 		"scsi1": "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1",
 	}
-	for _, setting := range hardware(lab, vm, template(nil).Config) {
+	for _, setting := range hardware(lab, vm, template(nil)["pve"].Config) {
 		raw[setting.Key] = setting.Value
 	}
 	raw["scsihw"] = "virtio-scsi-single"
@@ -67,7 +67,7 @@ func always(ready bool) func(string) bool { return func(string) bool { return re
 
 func TestUpFromNothing(t *testing.T) {
 	lab := blogLab(t)
-	plan, err := Up(Wanted{Lab: lab, Template: template(nil), VMIDs: []int{9100, 9101, 9102}, IsReady: always(false)})
+	plan, err := Up(Wanted{Lab: lab, Templates: template(nil), VMIDs: []int{9100, 9101, 9102}, IsReady: always(false)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestUpDoesWhatIsLeft(t *testing.T) {
 		{"stopped, ssd lost", change("scsi1", "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G"), false, false, "configure start ready"},
 	} {
 		plan, err := Up(Wanted{
-			Lab: lab, Template: template(nil), Observed: observed(vm, test.raw, test.running),
+			Lab: lab, Templates: template(nil), Observed: observed(vm, test.raw, test.running),
 			IsReady: always(test.ready),
 		})
 		if err != nil {
@@ -166,7 +166,7 @@ func TestRunningVMWithAnotherConfigurationIsDrift(t *testing.T) {
 	} {
 		raw := asAsked(lab, vm)
 		raw[test.key] = test.value
-		_, err := Up(Wanted{Lab: lab, Template: template(nil), Observed: observed(vm, raw, true), VMIDs: []int{1, 2}, IsReady: always(true)})
+		_, err := Up(Wanted{Lab: lab, Templates: template(nil), Observed: observed(vm, raw, true), VMIDs: []int{1, 2}, IsReady: always(true)})
 		var drift *DriftError
 		if !errors.As(err, &drift) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s=%s: error %v, want %q", test.key, test.value, err, test.want)
@@ -188,7 +188,7 @@ func TestTemplateSurprises(t *testing.T) {
 		{"no disk", map[string]string{"scsi0": ""}, "no disk to boot from"},
 		{"disk too large", map[string]string{"scsi0": "zfs:base-9000-disk-0,size=100G"}, "cannot shrink"},
 	} {
-		plan, err := Up(Wanted{Lab: lab, Template: template(test.extra), VMIDs: []int{9100}, IsReady: always(false)})
+		plan, err := Up(Wanted{Lab: lab, Templates: template(test.extra), VMIDs: []int{9100}, IsReady: always(false)})
 		text := ""
 		if err != nil {
 			text = err.Error()
@@ -225,7 +225,7 @@ func TestVMThatLeftTheSpecIsNotForgotten(t *testing.T) {
 	lab := blogLab(t)
 	seen := observed(lab.VMs[0], asAsked(lab, lab.VMs[0]), true)
 	lab.VMs = lab.VMs[1:]
-	_, err := Up(Wanted{Lab: lab, Template: template(nil), Observed: seen, VMIDs: []int{9101, 9102}, IsReady: always(true)})
+	_, err := Up(Wanted{Lab: lab, Templates: template(nil), Observed: seen, VMIDs: []int{9101, 9102}, IsReady: always(true)})
 	if err == nil || !strings.Contains(err.Error(), "VM 2gb (9100) belongs to lab blog") {
 		t.Errorf("error %v", err)
 	}

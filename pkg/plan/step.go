@@ -30,6 +30,8 @@ func (u Upload) VolumeID() string { return u.Storage + ":iso/" + u.FileName }
 // Clone makes the VM from the template.
 type Clone struct {
 	TemplateVMID int
+	TemplateNode string // where the template is
+	Node         string // where the VM is to be; another than the template's only when both see the disks
 	VMName       string // the name on PVE
 	Pool         string
 	Full         bool // copy every block instead of a linked clone
@@ -105,13 +107,25 @@ func (u Upload) Detail() string { return "cloud-init image " + u.VolumeID() }
 // Detail names the volume.
 func (f Free) Detail() string { return f.Volume }
 
+// onto is the node that the clone goes to, when it is not the template's.
+func (c Clone) onto() string {
+	if c.Node == c.TemplateNode {
+		return ""
+	}
+	return c.Node
+}
+
 // Detail names template, name and pool.
 func (c Clone) Detail() string {
 	kind := "linked clone"
 	if c.Full {
 		kind = "full clone"
 	}
-	return fmt.Sprintf("%s of template %d as %s in pool %s", kind, c.TemplateVMID, c.VMName, c.Pool)
+	text := fmt.Sprintf("%s of template %d as %s in pool %s", kind, c.TemplateVMID, c.VMName, c.Pool)
+	if c.onto() != "" {
+		text += fmt.Sprintf(" from node %s onto %s", c.TemplateNode, c.Node)
+	}
+	return text
 }
 
 // Detail lists the settings.
