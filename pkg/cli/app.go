@@ -69,7 +69,7 @@ LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml
 	})
 	a.addFlags(root)
 	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a), newGC(a),
-		newResults(a), newReport(a), newCompare(a), newSandbox(a), newVersion(a))
+		newResults(a), newReport(a), newCompare(a), newSandbox(a), newTemplate(a), newVersion(a))
 	return root
 }
 

@@ -151,8 +151,12 @@ func TestFindTemplateSaysWhatIsWrong(t *testing.T) {
 		{VMID: 9000, Name: "ubuntu", Node: "pve", Template: true},
 		{VMID: 9001, Name: "other", Node: "pve2", Template: true},
 		{VMID: 9002, Name: "secret", Node: "pve", Template: true},
+		{VMID: 9003, Node: "pve"}, // just built: the list does not know more yet
+		{VMID: 9004, Node: "pve"},
 	}}
-	api := &fakePVE{configs: map[pve.VMID]map[string]string{9000: {"scsi0": "x"}, 9002: nil}}
+	api := &fakePVE{configs: map[pve.VMID]map[string]string{
+		100: {"name": "nas"}, 9000: {"scsi0": "x"}, 9002: nil, 9003: {"name": "fresh", "template": "1"}, 9004: {"name": "debian"},
+	}}
 	for _, test := range []struct {
 		id   pve.VMID
 		name string
@@ -160,6 +164,8 @@ func TestFindTemplateSaysWhatIsWrong(t *testing.T) {
 	}{
 		{9000, "", ""},
 		{0, "ubuntu", ""},
+		{9003, "", "9003"},
+		{0, "fresh", "9003"},
 		{0, "debian", "not found"},
 		{9999, "", "9000 (ubuntu on pve)"},
 		{100, "", "VM 100 is not a template"},
@@ -167,8 +173,8 @@ func TestFindTemplateSaysWhatIsWrong(t *testing.T) {
 		{9002, "", "cannot be read"},
 	} {
 		template, err := seen.FindTemplate(t.Context(), api, "pve", test.id, test.name)
-		if test.want == "" {
-			if err != nil || template.Ref.ID != 9000 {
+		if test.want == "" || test.want == "9003" {
+			if err != nil || (template.Ref.ID != 9000 && template.Ref.ID.String() != test.want) {
 				t.Errorf("template %d %q: %v, %v", test.id, test.name, template.Ref, err)
 			}
 			continue

@@ -54,11 +54,13 @@ func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve
 		if resource.Template {
 			problem.Seen = append(problem.Seen, fmt.Sprintf("%d (%s on %s)", resource.VMID, resource.Name, resource.Node))
 		}
-		if (id != 0 && resource.VMID != id) || (id == 0 && resource.Name != name) {
+		if (id != 0 && resource.VMID != id) || (id == 0 && resource.Name != name && resource.Name != "") {
 			continue
 		}
-		if !resource.Template {
-			problem.Problem = fmt.Sprintf("VM %d is not a template", resource.VMID)
+		if is, err := isTemplate(ctx, api, resource, name); err != nil || !is {
+			if resource.Name != "" || id != 0 {
+				problem.Problem, problem.Err = fmt.Sprintf("VM %d is not a template", resource.VMID), err
+			}
 			continue
 		}
 		if resource.Node != node {
@@ -69,6 +71,19 @@ func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve
 		return readTemplate(ctx, api, pve.VMRef{Node: node, ID: resource.VMID}, problem)
 	}
 	return Template{}, &problem
+}
+
+// isTemplate looks at a VM that the list does not call a template. Names and what is a template lag there by seconds, and
+// a VM that was just made has no name (pve-api notes §70).
+func isTemplate(ctx context.Context, api API, resource pve.Resource, name string) (bool, error) {
+	if resource.Template && resource.Name != "" {
+		return true, nil
+	}
+	config, err := api.VMConfig(ctx, pve.VMRef{Node: resource.Node, ID: resource.VMID})
+	if err != nil {
+		return false, err
+	}
+	return config.Template() && (name == "" || config.Name() == name), nil
 }
 
 func readTemplate(ctx context.Context, api API, ref pve.VMRef, problem TemplateError) (Template, error) {

@@ -24,11 +24,21 @@ func (b *Builder) existing(ctx context.Context, wanted Wanted, from source) (fou
 		return nil, 0, fmt.Errorf("listing VMs: %w", err)
 	}
 	for _, resource := range resources {
-		sameName := resource.Template && resource.Name == wanted.Name && resource.Node == wanted.Node
-		if resource.VMID != wanted.VMID && (wanted.VMID != 0 || !sameName) {
+		// The list's names lag by seconds, and a VM that was just made has none there (pve-api notes §70).
+		mayBe := resource.Node == wanted.Node && (resource.Name == wanted.Name || resource.Name == "" || resource.Pool == wanted.Pool)
+		if resource.VMID != wanted.VMID && (wanted.VMID != 0 || !mayBe) {
 			continue
 		}
-		found, err := b.judge(ctx, wanted, from, resource)
+		config, err := b.API.VMConfig(ctx, pve.VMRef{Node: resource.Node, ID: resource.VMID})
+		switch {
+		case wanted.VMID == 0 && (err != nil || config.Name() != wanted.Name || !config.Template()):
+			continue
+		case errors.Is(err, pve.ErrPermission):
+			return nil, 0, fmt.Errorf("VMID %d is taken, and its configuration cannot be read: choose another with --vmid: %w", resource.VMID, err)
+		case err != nil:
+			return nil, 0, fmt.Errorf("reading VM %d: %w", resource.VMID, err)
+		}
+		found, err := judge(wanted, from, resource, config)
 		return found, 0, err
 	}
 	id, err = b.freeVMID(ctx, wanted, resources)
@@ -36,14 +46,7 @@ func (b *Builder) existing(ctx context.Context, wanted Wanted, from source) (fou
 }
 
 // judge says what a VM in the way is.
-func (b *Builder) judge(ctx context.Context, wanted Wanted, from source, resource pve.Resource) (*Result, error) {
-	config, err := b.API.VMConfig(ctx, pve.VMRef{Node: resource.Node, ID: resource.VMID})
-	if errors.Is(err, pve.ErrPermission) {
-		return nil, fmt.Errorf("VMID %d is taken, and its configuration cannot be read: choose another with --vmid: %w", resource.VMID, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading VM %d: %w", resource.VMID, err)
-	}
+func judge(wanted Wanted, from source, resource pve.Resource, config pve.VMConfig) (*Result, error) {
 	note, ours := inventory.ParseTemplateNote(config.Description())
 	switch {
 	case !config.Template() || !ours:
