@@ -2,6 +2,7 @@
 # Prints what this target is, one key=value per line. A fact that cannot be found out is left out. Needs no privileges.
 #
 #   LABCTL_MOUNT    the directory that fio runs in, an absolute path
+#   LABCTL_FIO      the fio that is used, an absolute path (default: the one on the PATH)
 #   LABCTL_TARGET   "host" for the Proxmox host, which may itself be a virtual machine
 #   LABCTL_ROOT, LABCTL_SANDBOX   set in the sandbox, whose targets are processes of one machine
 set +e -u # a fact that fails is no reason to keep the others back
@@ -56,9 +57,9 @@ fact virtualization "$(systemd-detect-virt 2>/dev/null)"
 fact clocksource "$(first $sys/devices/system/clocksource/clocksource0/current_clocksource)"
 fact governor "$(first $sys/devices/system/cpu/cpu0/cpufreq/scaling_governor)"
 
-fio=$(command -v fio)
+fio=${LABCTL_FIO:-$(command -v fio)}
 if [ -n "$fio" ]; then
-	fact fio_version "$(fio --version 2>/dev/null)"
+	fact fio_version "$("$fio" --version 2>/dev/null)"
 	fact fio_path "$fio"
 	fact fio_sha256 "$(sha256sum "$fio" 2>/dev/null | cut -d ' ' -f 1)"
 fi

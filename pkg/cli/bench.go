@@ -137,8 +137,12 @@ func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite
 	if err != nil {
 		return "", err
 	}
+	if r.fio, err = r.app.fioBinary(); err != nil {
+		return "", err
+	}
 	machines, err := r.connectTargets(ctx, schedule)
 	defer machines.close()
+	defer r.endFio(ctx, machines)
 	if err != nil {
 		return "", err
 	}
@@ -225,6 +229,7 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 	if r.server.sandbox != nil {
 		run.Notes = append(run.Notes, "Measured in the sandbox: every target is a set of processes on one machine, not a virtual machine.")
 	}
+	run.Notes = append(run.Notes, fioParity(machines)...)
 	for _, machine := range machines {
 		run.Targets = append(run.Targets, machine.describe())
 	}

@@ -26,13 +26,14 @@ const (
 	keySSHKeyFile      = "ssh.key_file"
 	keySSHKnownHosts   = "ssh.known_hosts_file"
 	keySSHProxy        = "ssh.proxy"    // host:port of an HTTP proxy (CONNECT) to the guests
+	keyFioBinary       = "fio.binary"   // a static fio for all targets; without it they use their own
 	keySSHPatience     = "ssh.patience" // how long a target that was lost during a trial may be away
 )
 
 func configKeys() []string {
 	return []string{
 		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile,
-		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience,
+		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keyFioBinary,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type hostLeftError struct {
 	host, directory string
 	ids             []string
+	copy            string // of fio, see factFioCopy; "": none
 	err             error
 }
 
@@ -22,6 +23,9 @@ type hostLeftError struct {
 func (e *hostLeftError) Error() string {
 	text := fmt.Sprintf("fio of a bench that was killed may still run on the host %s, with files in %s: %v\n  run `labctl down` again, or on %s as the user who measures:",
 		e.host, e.directory, e.err, e.host)
+	if e.copy != "" {
+		text += "\n    rm " + e.copy
+	}
 	for _, id := range e.ids {
 		text += fmt.Sprintf("\n    cd ~/.labctl/detached/%s && kill -- -$(cat pid); rm -r ~/.labctl/detached/%s", id, id)
 	}
@@ -46,7 +50,8 @@ func (r *labRun) cleanHost(ctx context.Context) error {
 			left.ids = append(left.ids, id)
 		}
 	}
-	if len(left.ids) == 0 {
+	left.copy = state.Fact(r.Lab.Host.Name, factFioCopy)
+	if len(left.ids) == 0 && left.copy == "" {
 		return nil
 	}
 	r.app.progress().Line("%s: ending what a killed bench left running", left.host)
@@ -84,5 +89,5 @@ func (r *labRun) endOnHost(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		failures = append(failures, r.Journal.Attached(id))
 	}
-	return errors.Join(failures...)
+	return errors.Join(append(failures, r.removeFioCopy(ctx, host))...)
 }

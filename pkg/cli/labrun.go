@@ -16,6 +16,7 @@ type labRun struct {
 	*labrun.Run
 	app    *app
 	server *server
+	fio    *fioBinary // for all targets; nil: their own
 }
 
 // labs are this user's labs in the state directory. Into goes the server, once it is reached.

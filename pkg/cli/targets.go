@@ -28,6 +28,7 @@ const (
 	factDirectory = "directory"
 	factBootID    = "boot_id"
 	factFio       = "fio_version"
+	factFioSHA256 = "fio_sha256"
 )
 
 // machine is a connected target.
@@ -36,6 +37,7 @@ type machine struct {
 	vmid  int
 	isVM  bool
 	host  *remote.Host
+	fio   string // path of the configured fio; "": the target's own
 	facts map[string]string
 }
 
@@ -53,7 +55,7 @@ func (m machines) close() {
 func (m machines) targets() map[string]suite.Target {
 	targets := map[string]suite.Target{}
 	for _, machine := range m {
-		targets[machine.name] = suite.Target{Machine: machine.host, Directory: machine.facts[factDirectory]}
+		targets[machine.name] = suite.Target{Machine: machine.host, Directory: machine.facts[factDirectory], Fio: machine.fio}
 	}
 	return targets
 }
@@ -100,6 +102,12 @@ func (r *labRun) connectTarget(ctx context.Context, m *machine) error {
 	target.Patience = r.app.config.GetDuration(keySSHPatience)
 	if m.host, err = remote.Connect(ctx, target); err != nil {
 		return err
+	}
+	if err := r.placeFio(ctx, m); err != nil {
+		return err
+	}
+	if m.fio != "" {
+		script.Env = append(script.Env, envFio+m.fio)
 	}
 	if m.facts, err = factsOf(ctx, m.host, m.name, script); err != nil {
 		return err
@@ -154,7 +162,7 @@ func (r *labRun) vmSpec(name string) labspec.VM {
 func (r *labRun) checkTarget(m *machine) error {
 	switch {
 	case m.facts[factFio] == "":
-		return fmt.Errorf("target %s has no fio: install it there (apt-get install fio)", m.name)
+		return fmt.Errorf("target %s has no fio that runs: install it there (apt-get install fio), or give a static one with %s", m.name, keyFioBinary)
 	case m.facts[factDirectory] == "":
 		return fmt.Errorf("target %s has no directory to measure in: create it and let %s write to it", m.name, m.facts["user"])
 	case m.isVM && r.Journal.State().Fact(m.name, factBootID) != m.facts[factBootID]:

@@ -22,6 +22,7 @@ type Machine interface {
 type Target struct {
 	Machine   Machine
 	Directory string // fio's working directory, on the storage that is measured
+	Fio       string // path of the fio to run; "" is the one that the target has
 }
 
 // Recorder keeps trials; *results.Writer is one.

@@ -32,6 +32,9 @@ func (r *Runner) measure(ctx context.Context, planned Planned) (remote.DetachedR
 		Dir:  target.Directory,
 		Argv: planned.Workload.Job.Args(),
 	}
+	if target.Fio != "" {
+		command.Argv[0] = target.Fio
+	}
 	if err := r.Journal.Detach(planned.Target, command.ID); err != nil {
 		return remote.DetachedResult{}, err
 	}
