@@ -71,6 +71,19 @@ func (l *Lab) StoragesOn(node string) []string {
 	return names
 }
 
+// Storages names the storages that the lab's data disks need, each once.
+func (l *Lab) Storages() []string {
+	var names []string
+	for _, node := range l.Nodes() {
+		for _, name := range l.StoragesOn(node) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // place gives every VM its node: its own, or the next one of those that the VMs are dealt out to.
 func place(l *Lab) {
 	turn := 0
