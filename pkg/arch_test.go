@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"pkg/killtest":  {}, // tests of the built binary: they know labctl by its command line only
 
 	"pkg/cloudimage": {},
+	"pkg/zvol":       {"pkg/fio"},
 	"pkg/vmtemplate": {"pkg/apply", "pkg/cloudimage", "pkg/inventory", "pkg/journal", "pkg/plan", "pkg/pve"},
 
 	"pkg/pvesim/guesthost":          {"pkg/pvesim"},
