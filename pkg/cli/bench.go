@@ -25,7 +25,8 @@ import (
 // benchOptions are the flags of `bench`.
 type benchOptions struct {
 	suite, only string
-	blocks      *int // nil: as the lab says
+	zvol        string // name of the VM whose data disk is measured from the host
+	blocks      *int   // nil: as the lab says
 	seed        uint64
 }
 
@@ -51,11 +52,15 @@ func newBench(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if options.zvol != "" {
+				return a.benchZvol(cmd.Context(), file, options)
+			}
 			_, err = a.bench(cmd.Context(), file, options)
 			return err
 		},
 	}
 	options.addFlags(cmd)
+	cmd.Flags().StringVar(&options.zvol, "zvol", "", "measure the data disk of `VM` from the host (layer host-zvol): the VM is stopped, and the disk, which host.zvols must list, loses its content")
 	return cmd
 }
 

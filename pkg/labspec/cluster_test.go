@@ -76,6 +76,7 @@ func TestClusterMistakes(t *testing.T) {
 		"replica in range":    {template, "template: {vmid: 9000, replicas: [{node: b, vmid: 9105}]}", `template.replicas[0].vmid: 9105 is in the range for the VMs: choose a range without it: labctl removes VMs in the range`},
 		"replica incomplete":  {template, "template: {vmid: 9000, replicas: [{node: b}]}", `template.replicas[0].vmid: missing: add vmid: 9002`},
 		"compressed image":    {template, "template: {vmid: 9000, image: {url: 'https://a.example/b.img.xz'}}", `template.image.url: "https://a.example/b.img.xz" is not the address of a disk image: write an http or https address that ends in .img, .qcow2, .raw or .vmdk`},
+		"zvol of nobody":      {"  directory: /tank/labctl", "  directory: /tank/labctl\n  zvols: [small, other]", `host.zvols[1]: the lab has no VM other: write the name of a VM`},
 		"short checksum":      {template, "template: {vmid: 9000, image: {sha256: abc}}", `template.image.sha256: "abc" is not a SHA-256: write its 64 hexadecimal digits in lower case`},
 	}
 	for name, test := range tests {

@@ -212,6 +212,10 @@ func hostFields(h *Host) object {
 			key: "directory", value: parsed(&h.Directory, directory.pattern.String(), parseHostDirectory), required: true, examples: []string{"/tank/labctl"},
 			doc: "Directory on the host for fio's files, used for nothing else, on the storage that the VMs are compared with.",
 		},
+		{
+			key: "zvols", value: nameList{&h.Zvols, dnsLabel}, examples: []string{`["2gb"]`},
+			doc: "VMs whose data disks `labctl bench --zvol VM` may overwrite from the host, while they are stopped (layer host-zvol). Needs root on the host.",
+		},
 	}
 }
 

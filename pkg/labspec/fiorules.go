@@ -172,6 +172,9 @@ func checkFioSize(value string) *valueError {
 	return &valueError{fmt.Sprintf("%q is not a size that fio reads", value), "write a whole number and k, m, g or t, such as 4g"}
 }
 
+// FioBytes is how many bytes a size of a fio option means, when that can be told from the text alone.
+func FioBytes(value string) (int64, bool) { return fioBytes(value) }
+
 // fioBytes reads a size as fio does with its default kb_base: k, m, g, t and kb, mb, gb, tb are powers of 1024 (fio's
 // HOWTO, "Parameter types"). Forms with an i are powers of 1000 there, against all expectation, and not read here.
 func fioBytes(value string) (int64, bool) {

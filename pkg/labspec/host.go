@@ -13,7 +13,8 @@ import (
 type Host struct {
 	Name      string // name of the target
 	SSH       SSHAddress
-	Directory string // absolute; fio's files live in it, on the storage to compare with
+	Directory string   // absolute; fio's files live in it, on the storage to compare with
+	Zvols     []string // names of VMs whose data disks may be overwritten from the host, while they are stopped
 }
 
 // SSHAddress says where and as whom to log in, written root@192.168.7.2 or root@192.168.7.2:2222.

@@ -174,3 +174,15 @@ func checkReplicas(l *Lab, report reporter) {
 		}
 	}
 }
+
+// checkZvols wants every name to be that of a VM.
+func checkZvols(l *Lab, report reporter) {
+	if l.Host == nil {
+		return
+	}
+	for i, name := range l.Host.Zvols {
+		if !slices.ContainsFunc(l.VMs, func(vm VM) bool { return vm.Name == name }) {
+			report(fmt.Sprintf("the lab has no VM %s", name), "write the name of a VM", fmt.Sprintf("host.zvols[%d]", i), "vms")
+		}
+	}
+}

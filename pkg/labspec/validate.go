@@ -19,6 +19,7 @@ func validate(l *Lab, report reporter) {
 	for i, vm := range l.VMs {
 		checkDataDisk(i, vm.DataDisk, report)
 	}
+	checkZvols(l, report)
 	checkWorkloads(l.Suite.Workloads, report)
 	checkCapacity(l, report)
 }

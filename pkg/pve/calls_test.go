@@ -43,6 +43,10 @@ func TestRequests(t *testing.T) {
 			_, err := c.CreateVM(ctx, NewVM{EmptyVM: EmptyVM{VMRef: vm101, Pool: "lab"}, Set: []Param{{"scsi0", "zfs:0,import-from=local:import/a.qcow2"}}})
 			return err
 		}, task, "POST /nodes/pve/qemu vmid=101 pool=lab scsi0=zfs:0,import-from=local:import/a.qcow2"},
+		"volume": {func(ctx context.Context, c *Client) error {
+			_, err := c.VolumePath(ctx, "pve", "zfs:vm-101-disk-1")
+			return err
+		}, `{"path":"/dev/zvol/rpool/data/vm-101-disk-1","size":1,"used":1,"format":"raw"}`, "GET /nodes/pve/storage/zfs/content/zfs:vm-101-disk-1"},
 		"template": {func(ctx context.Context, c *Client) error { _, err := c.MakeTemplate(ctx, vm101); return err }, task, "POST /nodes/pve/qemu/101/template"},
 		"empty VM": {func(ctx context.Context, c *Client) error {
 			_, err := c.CreateEmptyVM(ctx, EmptyVM{VMRef: vm101, Pool: "lab", Name: "probe", Description: "mark"})

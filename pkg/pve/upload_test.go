@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,7 @@ import (
 func uploader(t *testing.T, major int, privileges ...string) (*pve.Client, *pvesim.Cluster) {
 	t.Helper()
 	topology := pvesim.SandboxTopology(major)
+	topology.Grants = slices.DeleteFunc(topology.Grants, func(g pvesim.GrantSpec) bool { return g.Path == "/storage/local" })
 	topology.Roles = append(topology.Roles, pvesim.RoleSpec{Name: "Uploads", Privileges: privileges})
 	for _, who := range []string{"labctl@pve", pvesim.SandboxTokenID} {
 		topology.Grants = append(topology.Grants, pvesim.GrantSpec{Path: "/storage/local", Who: who, Role: "Uploads", Propagate: true})
