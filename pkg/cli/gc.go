@@ -16,6 +16,7 @@ import (
 	"labctl/pkg/journal"
 	"labctl/pkg/labrun"
 	"labctl/pkg/sandbox"
+	"labctl/pkg/vmtemplate"
 )
 
 func newGC(a *app) *cobra.Command {
@@ -101,6 +102,9 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 // collect removes one lab run: one that the state directory knows as `down` does it, others by their marks.
 func (a *app) collect(ctx context.Context, labs *labrun.Labs, server *server, f labrun.Found) error {
 	begun := time.Now()
+	if labs.Known(f) && vmtemplate.IsBuild(f.Lab) {
+		return a.templateBuilder(server).Clear(ctx, f.Lab)
+	}
 	if labs.Known(f) {
 		spec, err := labs.Store.SavedSpec(f.Lab)
 		if err != nil {

@@ -127,13 +127,7 @@ func (a *app) buildTemplate(ctx context.Context, wanted vmtemplate.Wanted) error
 	if err != nil {
 		return err
 	}
-	store := a.labStore()
-	builder := &vmtemplate.Builder{
-		API: server.client, Talk: &stepObserver{talk: a.progress()}, Publisher: &http.Client{Timeout: publisherPatience}, Gates: a.gates(server),
-		Dir: filepath.Join(store.Root, "labs"), Owner: labrun.ThisOwner(), Version: version(), ServerURL: server.url, NewRunID: labrun.NewRunID,
-		Mark: func(mark *inventory.Mark) { mark.Pool, mark.State = wanted.Pool, store.ID() },
-	}
-	result, err := builder.Build(ctx, wanted)
+	result, err := a.templateBuilder(server).Build(ctx, wanted)
 	if err != nil {
 		return errors.Join(err, a.stopIfUnused(ctx, server))
 	}
@@ -144,6 +138,16 @@ func (a *app) buildTemplate(ctx context.Context, wanted vmtemplate.Wanted) error
 		return a.print(func(w io.Writer) error { return writeJSON(w, result) })
 	}
 	return a.print(func(w io.Writer) error { return describeTemplate(w, result) })
+}
+
+// templateBuilder keeps the state of builds beside that of labs, so that gc finds it.
+func (a *app) templateBuilder(server *server) *vmtemplate.Builder {
+	store := a.labStore()
+	return &vmtemplate.Builder{
+		API: server.client, Talk: &stepObserver{talk: a.progress()}, Publisher: &http.Client{Timeout: publisherPatience}, Gates: a.gates(server),
+		Dir: filepath.Join(store.Root, "labs"), Owner: labrun.ThisOwner(), Version: version(), ServerURL: server.url, Token: server.tokenID,
+		NewRunID: labrun.NewRunID, Mark: func(mark *inventory.Mark) { mark.State = store.ID() },
+	}
 }
 
 func describeTemplate(w io.Writer, result vmtemplate.Result) error {

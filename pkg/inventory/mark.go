@@ -11,6 +11,9 @@ import (
 // clone inherits its template's tags (pve-api lab-findings §2).
 const Tag = "labctl"
 
+// BuildPrefix begins the name of the lab under which a template is built. No lab spec may use it.
+const BuildPrefix = "template-"
+
 // markFormat is the version of the mark's JSON that is written; every earlier one is read.
 //
 //   - 1: the first.
@@ -47,7 +50,11 @@ func (m Mark) Description() string {
 	if err != nil {
 		panic(fmt.Sprintf("encoding an owner mark: %v", err)) // only strings and a time: cannot happen
 	}
-	return fmt.Sprintf("Throw-away benchmark VM. Remove it with: labctl down %s\n%s\n", m.Lab, mark)
+	what, remedy := "Throw-away benchmark VM", "labctl down "+m.Lab
+	if strings.HasPrefix(m.Lab, BuildPrefix) {
+		what, remedy = "Template that is not finished", "labctl gc --yes"
+	}
+	return fmt.Sprintf("%s. Remove it with: %s\n%s\n", what, remedy, mark)
 }
 
 // SameLab says whether two marks are of one lab of one owner. Labs of different people may have the same name; a lab's own

@@ -170,6 +170,9 @@ func (l *Labs) judge(found *Found) {
 	}
 	found.Owner = l.Owner
 	known, busy := l.knows(found.Lab, found.Run)
+	if state, err := l.Store.State(found.Lab); known && err == nil {
+		found.Expires = state.Run.Expires // an upload's name says less
+	}
 	switch {
 	case busy:
 		found.Standing = StandingBusy

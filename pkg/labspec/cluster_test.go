@@ -77,6 +77,7 @@ func TestClusterMistakes(t *testing.T) {
 		"replica incomplete":  {template, "template: {vmid: 9000, replicas: [{node: b}]}", `template.replicas[0].vmid: missing: add vmid: 9002`},
 		"compressed image":    {template, "template: {vmid: 9000, image: {url: 'https://a.example/b.img.xz'}}", `template.image.url: "https://a.example/b.img.xz" is not the address of a disk image: write an http or https address that ends in .img, .qcow2, .raw or .vmdk`},
 		"zvol of nobody":      {"  directory: /tank/labctl", "  directory: /tank/labctl\n  zvols: [small, other]", `host.zvols[1]: the lab has no VM other: write the name of a VM`},
+		"name of a build":     {"name: base", "name: template-base", `name: "template-base" begins as the names of templates that are being built: choose another beginning than template-`},
 		"short checksum":      {template, "template: {vmid: 9000, image: {sha256: abc}}", `template.image.sha256: "abc" is not a SHA-256: write its 64 hexadecimal digits in lower case`},
 	}
 	for name, test := range tests {

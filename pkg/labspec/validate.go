@@ -3,6 +3,7 @@ package labspec
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // reporter takes a problem between values and the paths of these values, the one to show first. It drops what concerns
@@ -54,6 +55,9 @@ func checkVMIDs(l *Lab, report reporter) {
 const maxVMName = 63
 
 func checkNames(l *Lab, report reporter) {
+	if strings.HasPrefix(l.Name, "template-") {
+		report(fmt.Sprintf("%q begins as the names of templates that are being built", l.Name), "choose another beginning than template-", "name")
+	}
 	owner := map[string]string{}
 	if l.Host != nil {
 		owner[l.Host.Name] = "host"

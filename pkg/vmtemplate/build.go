@@ -27,33 +27,55 @@ var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
 // LabOf is the lab under which owner marks and the journal speak of a build.
 func LabOf(node, name string) string {
-	return "template-" + strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(node+"-"+name), "-"), "-")
+	return inventory.BuildPrefix + strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(node+"-"+name), "-"), "-")
 }
 
 // Build builds the template, or reports the one that is there. After a failure nothing of it is left, or the error holds
 // a *apply.LeftoverError. An earlier build of the same template that was killed is removed first.
 func (b *Builder) Build(ctx context.Context, wanted Wanted) (result Result, err error) {
-	lab := LabOf(wanted.Node, wanted.Name)
+	err = b.with(LabOf(wanted.Node, wanted.Name), wanted, func(work *build) error {
+		err := work.clear(ctx)
+		if err == nil {
+			result, err = work.run(ctx)
+		}
+		return err
+	})
+	return result, err
+}
+
+// IsBuild says whether a lab that a mark or a journal speaks of is the building of a template.
+func IsBuild(lab string) bool { return strings.HasPrefix(lab, inventory.BuildPrefix) }
+
+// Clear removes what a build that was killed left, by its journal.
+func (b *Builder) Clear(ctx context.Context, lab string) error {
+	return b.with(lab, Wanted{}, func(work *build) error {
+		state := work.book.State()
+		if !state.Active() {
+			return nil
+		}
+		work.wanted.Pool, work.wanted.Name = state.Run.Pool, strings.TrimPrefix(lab, inventory.BuildPrefix)
+		return work.clear(ctx)
+	})
+}
+
+// with holds the lock and the journal of a build. The state of one that left nothing is removed.
+func (b *Builder) with(lab string, wanted Wanted, run func(*build) error) (err error) {
 	dir := filepath.Join(b.Dir, lab)
 	lock, err := journal.Acquire(dir + ".lock")
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	book, err := journal.Open(filepath.Join(dir, journalFile))
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	defer func() { err = errors.Join(err, book.Close()) }()
-	work := &build{Builder: b, wanted: wanted, lab: lab, dir: dir, book: book}
-	if err := work.clear(ctx); err != nil {
-		return Result{}, err
-	}
-	result, err = work.run(ctx)
+	err = run(&build{Builder: b, wanted: wanted, lab: lab, dir: dir, book: book})
 	if !book.State().Active() {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
-	return result, err
+	return err
 }
 
 // build is one template under way.
@@ -115,7 +137,7 @@ func (b *build) plan(from source, id pve.VMID, storage string) (plan.Sequence, e
 	now := time.Now()
 	// It expires at once: whatever a killed build left is garbage.
 	err := b.book.Begin(journal.Begin{
-		RunID: b.NewRunID(now), Lab: b.lab, Owner: b.Owner, Pool: b.wanted.Pool, Server: b.ServerURL, Version: b.Version,
+		RunID: b.NewRunID(now), Lab: b.lab, Owner: b.Owner, Pool: b.wanted.Pool, Server: b.ServerURL, Token: b.Token, Version: b.Version,
 		Expires: now.UTC().Truncate(time.Second),
 	})
 	if err != nil {
@@ -143,7 +165,7 @@ func (b *build) explain(err error) error {
 
 func (b *build) mark() inventory.Mark {
 	state := b.book.State()
-	mark := inventory.Mark{Lab: b.lab, Owner: b.Owner, Version: b.Version}
+	mark := inventory.Mark{Lab: b.lab, Owner: b.Owner, Version: b.Version, Pool: b.wanted.Pool}
 	if state.Run != nil {
 		mark.Run, mark.Expires = state.Run.RunID, state.Run.Expires
 	}
@@ -154,7 +176,7 @@ func (b *build) mark() inventory.Mark {
 }
 
 func (b *build) executor() *apply.Executor {
-	return &apply.Executor{API: b.API, Journal: b.book, Observer: b.Talk, Pool: b.wanted.Pool, Mark: b.mark(), Gates: b.Gates}
+	return &apply.Executor{API: b.API, Journal: b.book, Observer: b.Talk, Token: b.Token, Pool: b.wanted.Pool, Mark: b.mark(), Gates: b.Gates}
 }
 
 // undo removes the VM and the image, with proof, and ends the build in the journal.

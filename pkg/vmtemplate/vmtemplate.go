@@ -66,6 +66,7 @@ type Builder struct {
 	Owner     string          // as in owner marks
 	Version   string          // of labctl
 	ServerURL string
+	Token     string // the name of the token, by which its tasks are known
 	NewRunID  func(now time.Time) string
 	// Mark completes the owner mark; nil leaves it as it is.
 	Mark func(*inventory.Mark)
