@@ -129,6 +129,7 @@ func (b *build) run(ctx context.Context) (Result, error) {
 	if err := b.book.End(); err != nil {
 		return Result{}, err
 	}
+	b.tellOfClone(ctx, id)
 	return Result{Node: b.wanted.Node, VMID: id, Name: b.wanted.Name, Image: from.name, SHA256: from.sha256, Built: true}, nil
 }
 

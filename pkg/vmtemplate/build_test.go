@@ -245,6 +245,9 @@ func TestChecksums(t *testing.T) {
 		"no image storage":  {func(w *vmtemplate.Wanted) { w.ImageStorage = "zfs" }, []string{"takes no disk images", "pvesm set local --content"}},
 		"unknown pool":      {func(w *vmtemplate.Wanted) { w.Pool = "none" }, []string{"pool 'none' does not exist"}},
 		"no right to free":  {nil, []string{"Datastore.Allocate", "/storage/local"}},
+		"no network right":  {nil, []string{"Sys.AccessNetwork on /nodes/pve", "pveum acl modify /nodes/pve", "--image-file"}},
+		"no image rights":   {nil, []string{"Datastore.AllocateTemplate on /storage/local", "Datastore.Allocate on /storage/local"}},
+		"file to elsewhere": {func(w *vmtemplate.Wanted) { w.URL, w.File, w.SHA256 = "", local, "" }, []string{"import failed: /usr/bin/scp: stat local"}},
 		"PVE before 8.4":    {nil, []string{"8.4", "--image-storage"}},
 		"storage runs full": {nil, []string{"out of space"}},
 	}
@@ -257,10 +260,20 @@ func TestChecksums(t *testing.T) {
 						for i := range topology.Roles {
 							topology.Roles[i].Privileges = slices.DeleteFunc(topology.Roles[i].Privileges, func(p string) bool { return p == "Datastore.Allocate" })
 						}
+					case "no network right", "no image rights":
+						role := map[string]string{"no network right": "LabctlNetwork", "no image rights": "LabctlImages"}[name]
+						for i := range topology.Grants {
+							if topology.Grants[i].Role == role {
+								topology.Grants[i].Role = "LabctlStore"
+							}
+						}
 					case "PVE before 8.4":
 						topology.Storages[0].Content = []string{"iso", "vztmpl"}
 					}
 				})
+				if name == "file to elsewhere" {
+					w.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Task: &pvesim.TaskMatch{Type: "imgcopy"}, Do: pvesim.Action{Fail: "import failed: /usr/bin/scp: stat local \"/var/tmp/pveupload-0\": No such file"}}}})
+				}
 				if name == "storage runs full" {
 					w.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Volume: &pvesim.VolumeMatch{Operation: "create"}, Skip: 1, Do: pvesim.Action{Full: true}}}})
 				}

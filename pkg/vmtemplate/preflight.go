@@ -2,6 +2,7 @@ package vmtemplate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,21 +52,45 @@ func (b *Builder) imageStorage(ctx context.Context, wanted Wanted) (string, erro
 	case len(usable) == 0:
 		return "", b.noImport(ctx, wanted, storages, fmt.Sprintf("no storage on node %s that this token may see takes disk images", wanted.Node))
 	}
-	return usable[0], b.mayFree(ctx, usable[0])
+	return usable[0], b.mayUse(ctx, wanted, usable[0])
 }
 
-// mayFree checks the one privilege that is needed at the very end: without it the image could not be removed again.
-func (b *Builder) mayFree(ctx context.Context, storage string) error {
-	const privilege = "Datastore.Allocate"
+// mayUse checks the privileges that PVE would name only in part, or at the very end: without Datastore.Allocate the image
+// could not be removed again. All that is missing is said at once.
+func (b *Builder) mayUse(ctx context.Context, wanted Wanted, storage string) error {
 	path := "/storage/" + storage
+	err := errors.Join(
+		b.holds(ctx, path, "Datastore.AllocateTemplate", "storing the image on "+storage),
+		b.holds(ctx, path, "Datastore.Allocate", "removing the image from "+storage+" after the import"),
+	)
+	if wanted.URL == "" {
+		return err
+	}
+	network := b.holds(ctx, "/nodes/"+wanted.Node, "Sys.AccessNetwork", "letting the node fetch the image (or upload a file with --image-file)")
+	if network != nil && b.holds(ctx, "/", "Sys.Audit", "") == nil && b.holds(ctx, "/", "Sys.Modify", "") == nil {
+		network = nil // what PVE wanted before it had the finer privilege
+	}
+	return errors.Join(err, network)
+}
+
+// holds returns nil when the token holds the privilege on the path.
+func (b *Builder) holds(ctx context.Context, path, privilege, purpose string) error {
 	held, err := b.API.Permissions(ctx, path)
 	if err != nil {
 		return fmt.Errorf("asking for the token's privileges: %w", err)
 	}
-	if !slices.Contains(held[path], privilege) {
-		return fmt.Errorf("removing the image from storage %s after the import: %w", storage, &pve.PermissionError{Path: path, Privilege: privilege})
+	if slices.Contains(held[path], privilege) {
+		return nil
 	}
-	return nil
+	missing := &pve.PermissionError{Path: path, Privilege: privilege, TokenID: b.Token}
+	return fmt.Errorf("%s: %w: %s", purpose, missing, missing.Remedy())
+}
+
+// tellOfClone says what labs still need to use the template. Privileges of its pool count too.
+func (b *Builder) tellOfClone(ctx context.Context, id pve.VMID) {
+	if err := b.holds(ctx, "/vms/"+id.String(), "VM.Clone", "labs that clone the template"); err != nil {
+		b.Talk.Line("%v", err)
+	}
 }
 
 // noImport says why no storage takes the image, and what to do.
