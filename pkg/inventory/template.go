@@ -54,23 +54,34 @@ func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve
 		if resource.Template {
 			problem.Seen = append(problem.Seen, fmt.Sprintf("%d (%s on %s)", resource.VMID, resource.Name, resource.Node))
 		}
-		if (id != 0 && resource.VMID != id) || (id == 0 && resource.Name != name && resource.Name != "") {
-			continue
-		}
-		if is, err := isTemplate(ctx, api, resource, name); err != nil || !is {
-			if resource.Name != "" || id != 0 {
-				problem.Problem, problem.Err = fmt.Sprintf("VM %d is not a template", resource.VMID), err
-			}
-			continue
-		}
-		if resource.Node != node {
-			problem.Problem = "it is on node " + resource.Node
-			problem.elsewhere = pve.VMRef{Node: resource.Node, ID: resource.VMID}
+		if !mayBeTemplate(resource, id, name) || !problem.confirm(ctx, api, resource, id, name) {
 			continue
 		}
 		return readTemplate(ctx, api, pve.VMRef{Node: node, ID: resource.VMID}, problem)
 	}
 	return Template{}, &problem
+}
+
+// mayBeTemplate says whether a VM of the list can be the wanted one. A VM that was just made has no name there.
+func mayBeTemplate(resource pve.Resource, id pve.VMID, name string) bool {
+	if id != 0 {
+		return resource.VMID == id
+	}
+	return resource.Name == name || resource.Name == ""
+}
+
+// confirm says whether the VM is a template on the right node, or notes why it is not.
+func (e *TemplateError) confirm(ctx context.Context, api API, resource pve.Resource, id pve.VMID, name string) bool {
+	is, err := isTemplate(ctx, api, resource, name)
+	switch {
+	case err == nil && is && resource.Node == e.Node:
+		return true
+	case err == nil && is:
+		e.Problem, e.elsewhere = "it is on node "+resource.Node, pve.VMRef{Node: resource.Node, ID: resource.VMID}
+	case resource.Name != "" || id != 0:
+		e.Problem, e.Err = fmt.Sprintf("VM %d is not a template", resource.VMID), err
+	}
+	return false
 }
 
 // isTemplate looks at a VM that the list does not call a template. Names and what is a template lag there by seconds, and
