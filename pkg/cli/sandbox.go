@@ -39,6 +39,7 @@ needed and stops it with its last lab; these commands are for working with it di
 type serveFlags struct {
 	listen     string
 	major      int
+	nodes      int
 	realistic  bool
 	faults     string
 	background bool
@@ -47,6 +48,7 @@ type serveFlags struct {
 func (f *serveFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback `address` of the API; port 0 takes a free one")
 	cmd.Flags().IntVar(&f.major, "pve", 9, "emulated major `version`: 8 or 9")
+	cmd.Flags().IntVar(&f.nodes, "nodes", 1, "emulated `nodes`: 1, or 3 for a cluster whose storages are local to each node")
 	cmd.Flags().BoolVar(&f.realistic, "realistic", false, "tasks take as long as on a small server, instead of tenths of a second")
 	cmd.Flags().StringVar(&f.faults, "faults", "", "`file` with a plan of what goes wrong, see docs/sandbox.md")
 	cmd.Flags().BoolVar(&f.background, "background", false, "")
@@ -54,7 +56,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 }
 
 func (f *serveFlags) args() []string {
-	args := []string{"--listen", f.listen, "--pve", fmt.Sprint(f.major)}
+	args := []string{"--listen", f.listen, "--pve", fmt.Sprint(f.major), "--nodes", fmt.Sprint(f.nodes)}
 	if f.realistic {
 		args = append(args, "--realistic")
 	}
@@ -83,6 +85,9 @@ func (f *serveFlags) plan() (pvesim.Faults, error) {
 func (f *serveFlags) check() error {
 	if f.major != 8 && f.major != 9 {
 		return usagef("--pve %d: the sandbox emulates 8 and 9", f.major)
+	}
+	if f.nodes != 1 && f.nodes != 3 {
+		return usagef("--nodes %d: the sandbox emulates one node, or a cluster of 3", f.nodes)
 	}
 	return nil
 }
@@ -118,7 +123,7 @@ func (a *app) serveSandbox(ctx context.Context, flags serveFlags) error {
 	}
 	isReady := false
 	err = sandbox.Serve(ctx, sandbox.Options{
-		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Realistic: flags.realistic, Logger: a.log,
+		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Nodes: flags.nodes, Realistic: flags.realistic, Logger: a.log,
 		Adjust: []pvesim.Option{pvesim.WithFaults(plan), pvesim.WithLogger(a.log)},
 	}, func(info sandbox.Info) error {
 		isReady = true

@@ -28,6 +28,7 @@ type Options struct {
 	Dir    string // everything it keeps; one sandbox per directory
 	Listen string // address of the API, on loopback
 	Major  int    // Proxmox VE 8 or 9
+	Nodes  int    // 1, or 3 for a cluster whose storages are local to each node; 0 is 1
 	// Realistic makes tasks take as long as on a small server; otherwise they take tenths of a second.
 	Realistic bool
 	// Adjust changes the emulated cluster before it starts, such as by a fault plan; it may be nil.
@@ -37,6 +38,9 @@ type Options struct {
 
 // hostAddress is the node's address in the guests' network; the guests' own addresses come from the lab specs.
 const hostAddress = "10.10.10.1"
+
+// clusterNodes is how many nodes the emulated cluster has.
+const clusterNodes = 3
 
 // hostDirectory is where labs measure on the node.
 const hostDirectory = "/tank/labctl"
@@ -70,6 +74,9 @@ func Serve(ctx context.Context, options Options, ready func(Info) error) error {
 func serve(ctx context.Context, options Options, machines *guesthost.Machines, ready func(Info) error) error {
 	secret := newSecret()
 	topology := pvesim.SandboxTopology(options.Major)
+	if options.Nodes == clusterNodes {
+		topology = pvesim.ClusterTopology(options.Major)
+	}
 	if options.Realistic {
 		topology.Timings = pvesim.Realistic()
 	}
