@@ -48,6 +48,8 @@ type Observed struct {
 	Gone       []pve.VMRef    // known to the journal or just seen, and no VM has the VMID any more
 	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
 	Unreadable []pve.VMRef    // known to the journal, exists, and the token may not read it
+
+	moved bool // a VM was not where the list has it
 }
 
 // VM returns the lab's VM with that name in the spec.
@@ -60,8 +62,17 @@ func (o Observed) VM(name string) (VM, bool) {
 }
 
 // Observe reads what exists in the scope. Names and states in the cluster's list lag by seconds, so every candidate's own
-// configuration and status are read (pve-api notes §70).
+// configuration and status are read (pve-api notes §70). A VM that is not any more where the list has it was destroyed or
+// moved to another node meanwhile: then everything is looked at once more.
 func Observe(ctx context.Context, api API, scope Scope) (Observed, error) {
+	observed, err := observe(ctx, api, scope)
+	if err == nil && observed.moved {
+		observed, err = observe(ctx, api, scope)
+	}
+	return observed, err
+}
+
+func observe(ctx context.Context, api API, scope Scope) (Observed, error) {
 	resources, err := api.Resources(ctx)
 	if err != nil {
 		return Observed{}, fmt.Errorf("listing VMs: %w", err)
@@ -96,6 +107,7 @@ func candidates(scope Scope, resources []pve.Resource) []pve.VMRef {
 func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef) error {
 	config, err := api.VMConfig(ctx, ref)
 	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
+		o.moved = o.moved || (errors.Is(err, pve.ErrVMNotFound) && o.lists(ref))
 		return o.missing(ctx, api, scope, ref)
 	}
 	if err != nil {
@@ -113,6 +125,7 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 	}
 	status, err := api.VMStatus(ctx, ref)
 	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
+		o.moved = o.moved || errors.Is(err, pve.ErrVMNotFound)
 		return o.vanished(ctx, api, ref) // destroyed since, by a task that an earlier process began
 	}
 	if err != nil {
@@ -120,6 +133,11 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 	}
 	o.VMs = append(o.VMs, VM{Ref: ref, Mark: mark, Config: config, Running: status.Running(), ByHA: status.HAManaged})
 	return nil
+}
+
+// lists says whether the cluster's list has the VM on that node.
+func (o *Observed) lists(ref pve.VMRef) bool {
+	return slices.ContainsFunc(o.Resources, func(r pve.Resource) bool { return r.VMID == ref.ID && r.Node == ref.Node })
 }
 
 // missing files a VMID whose configuration cannot be read: gone, or there but not for this token. Only nextid tells
