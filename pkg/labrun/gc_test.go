@@ -2,6 +2,7 @@ package labrun_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,7 @@ func TestUpRefusesVMsWhoseStateIsLost(t *testing.T) {
 // mayUpload lets the token upload to the storage "local", and with Datastore.Allocate remove again.
 func mayUpload(privileges ...string) func(*pvesim.Topology) {
 	return func(topology *pvesim.Topology) {
+		topology.Grants = slices.DeleteFunc(topology.Grants, func(g pvesim.GrantSpec) bool { return g.Path == "/storage/local" })
 		topology.Roles = append(topology.Roles, pvesim.RoleSpec{Name: "Uploads", Privileges: append(privileges, "Datastore.AllocateTemplate", "Datastore.Audit")})
 		for _, who := range []string{"labctl@pve", pvesim.SandboxTokenID} {
 			topology.Grants = append(topology.Grants, pvesim.GrantSpec{Path: "/storage/local", Who: who, Role: "Uploads", Propagate: true})
