@@ -78,6 +78,17 @@ func TestFactsOfMachine(t *testing.T) {
 	}
 }
 
+// TestFactsOfAGivenFio: facts are those of the fio that is used, not of the one on the PATH.
+func TestFactsOfAGivenFio(t *testing.T) {
+	s := newTarget(t)
+	s.fake("static-fio", "echo fio-3.38")
+	s.setenv("LABCTL_FIO", s.path("bin/static-fio"))
+	facts := s.facts()
+	if facts["fio_version"] != "fio-3.38" || facts["fio_path"] != s.path("bin/static-fio") {
+		t.Errorf("facts of %s, %s", facts["fio_path"], facts["fio_version"])
+	}
+}
+
 func TestFactsKind(t *testing.T) {
 	tests := map[string]struct {
 		change func(*shell)
