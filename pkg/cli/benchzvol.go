@@ -79,9 +79,6 @@ func (r *labRun) measureZvol(ctx context.Context, options benchOptions) (string,
 	if err := r.onDevice(target.wanted); err != nil {
 		return "", err
 	}
-	if r.server.sandbox != nil {
-		return "", errors.New("the sandbox has no zvols: the layer host-zvol needs a real Proxmox VE host")
-	}
 	login, directory, err := r.app.hostTarget(r.server, *r.Lab.Host)
 	if err != nil {
 		return "", err
@@ -95,6 +92,9 @@ func (r *labRun) measureZvol(ctx context.Context, options benchOptions) (string,
 		return "", err
 	}
 	if found.Running {
+		if err := target.check(ctx, beforeStop); err != nil { // a VM is not stopped for nothing
+			return "", err
+		}
 		if err := r.Stop(ctx, found); err != nil {
 			return "", err
 		}
@@ -175,14 +175,22 @@ func (r *labRun) runOnZvol(ctx context.Context, target *zvolTarget, m *machine, 
 
 // RunDetached starts fio only when every interlock agrees, with what PVE and the host say at this moment.
 func (t *zvolTarget) RunDetached(ctx context.Context, command remote.Detached) (remote.DetachedResult, error) {
-	if err := t.check(ctx); err != nil {
+	if err := t.check(ctx, beforeWrite); err != nil {
 		return remote.DetachedResult{}, err
 	}
 	return t.Host.RunDetached(ctx, command)
 }
 
+// moment is when the interlocks are asked.
+type moment int
+
+const (
+	beforeStop moment = iota // the VM may still run, and so QEMU have the device open
+	beforeWrite
+)
+
 // check asks PVE and the host anew.
-func (t *zvolTarget) check(ctx context.Context) error {
+func (t *zvolTarget) check(ctx context.Context, when moment) error {
 	vm, err := t.vmState(ctx)
 	if err != nil {
 		return err
@@ -195,6 +203,9 @@ func (t *zvolTarget) check(ctx context.Context) error {
 	device, err := zvol.Parse(output.Stdout)
 	if err != nil {
 		return err
+	}
+	if when == beforeStop {
+		vm.Running, device.OpenBy = false, nil
 	}
 	return zvol.Check(t.wanted, vm, device)
 }
@@ -227,7 +238,7 @@ func (t *zvolTarget) vmState(ctx context.Context) (zvol.VMState, error) {
 
 // blank runs a command that overwrites the device, after the interlocks.
 func (t *zvolTarget) blank(ctx context.Context, argv ...string) error {
-	if err := t.check(ctx); err != nil {
+	if err := t.check(ctx, beforeWrite); err != nil {
 		return err
 	}
 	if _, err := t.Run(ctx, remote.Command{Argv: argv}); err != nil {

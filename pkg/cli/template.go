@@ -144,7 +144,7 @@ func (a *app) buildTemplate(ctx context.Context, wanted vmtemplate.Wanted) error
 func (a *app) templateBuilder(server *server) *vmtemplate.Builder {
 	store := a.labStore()
 	return &vmtemplate.Builder{
-		API: server.client, Talk: &stepObserver{talk: a.progress()}, Publisher: &http.Client{Timeout: publisherPatience}, Gates: a.gates(server),
+		API: server.client, Talk: &stepObserver{talk: a.progress(), spellOut: a.spellOut}, Publisher: &http.Client{Timeout: publisherPatience}, Gates: a.gates(server),
 		Dir: filepath.Join(store.Root, "labs"), Owner: labrun.ThisOwner(), Version: version(), ServerURL: server.url, Token: server.tokenID,
 		NewRunID: labrun.NewRunID, Mark: func(mark *inventory.Mark) { mark.State = store.ID() },
 	}

@@ -11,7 +11,7 @@ import (
 // arguments are the device in /dev/zvol and ZFS's name of it. It needs to be root to see every process.
 const Capture = `set -u
 device=$1 dataset=$2
-node=$(readlink -f -- "$device") || exit
+node=$(readlink -f -- "$device") || { echo "there is no $device here" >&2; exit 1; }
 echo "node=$node"
 zfs list -Hp -t volume -o name,volsize,type "$dataset" 2>/dev/null | { IFS='	' read -r name size type && printf 'dataset=%s\nvolsize=%s\ntype=%s\n' "$name" "$size" "$type"; }
 for holder in "/sys/class/block/${node##*/}/holders/"*; do
