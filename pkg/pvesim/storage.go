@@ -37,7 +37,8 @@ type volume struct {
 	virtual     int64 // importable images: size of the disk inside
 	base        *volume
 	created     time.Time
-	holdsSystem bool // something bootable is on it
+	holdsSystem bool   // something bootable is on it
+	data        []byte // of a small file, when it is known
 }
 
 func newStorage(s StorageSpec, now time.Time) *storage {
@@ -48,6 +49,7 @@ func newStorage(s StorageSpec, now time.Time) *storage {
 	for _, f := range s.Files {
 		v := st.addFile(f.Content, f.Name, f.SizeBytes, now)
 		v.virtual = f.VirtualBytes
+		v.data = []byte(f.Text)
 	}
 	return st
 }

@@ -54,6 +54,8 @@ type FileSpec struct {
 	SizeBytes int64
 	// VirtualBytes is the size of the disk inside an importable image.
 	VirtualBytes int64
+	// Text is what a small file holds, such as a snippet; it counts only for guests that can read it.
+	Text string
 }
 
 // TemplateSpec is a VM template with one base disk and a cloud-init drive.
