@@ -83,4 +83,3 @@ func trim(image []byte) []byte {
 	end := len(bytes.TrimRight(image, "\x00"))
 	return image[:min(len(image), (end+blockBytes-1)/blockBytes*blockBytes)]
 }
-
