@@ -25,14 +25,15 @@ const (
 	keyCAFile          = "pve.ca_file"
 	keySSHKeyFile      = "ssh.key_file"
 	keySSHKnownHosts   = "ssh.known_hosts_file"
-	keySSHProxy        = "ssh.proxy"    // host:port of an HTTP proxy (CONNECT) to the guests
-	keySSHPatience     = "ssh.patience" // how long a target that was lost during a trial may be away
+	keySSHProxy        = "ssh.proxy"     // host:port of an HTTP proxy (CONNECT) to the guests
+	keySSHPatience     = "ssh.patience"  // how long a target that was lost during a trial may be away
+	keySandboxImage    = "sandbox.image" // cloud image that virtual machines of the sandbox boot, instead of the built one
 )
 
 func configKeys() []string {
 	return []string{
 		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile,
-		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience,
+		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keySandboxImage,
 	}
 }
 

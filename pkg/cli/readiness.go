@@ -34,6 +34,7 @@ func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, 
 			return remote.Connect(ctx, target)
 		},
 		Reach:   r.run.server.reach,
+		Limits:  r.run.server.limits(),
 		Observe: r.observe(vm.Spec.Name),
 	}
 	ready, err := waiter.Await(ctx, r.guest(vm))

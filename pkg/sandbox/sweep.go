@@ -26,7 +26,7 @@ func Sweep(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeFile(infoPath(dir)), owned.RemoveStale(guestsPath(dir)), removeFile(keyPath(dir)), lock.Close())
+	return errors.Join(removeFile(infoPath(dir)), owned.RemoveStale(machinesPath(dir)), owned.RemoveStale(guestsPath(dir)), removeFile(keyPath(dir)), lock.Close())
 }
 
 func removeFile(path string) error {
