@@ -58,7 +58,8 @@ func claim(folder, uuid string) error {
 // attach makes the file of a volume the first time and lets it grow with the volume. Files are kept per volume, so that a
 // disk keeps its content over a stop, and a new volume in an old slot is empty.
 func attach(folder string, disk pvesim.GuestDisk, image guestimage.Image, env []string) (diskFile, error) {
-	file := diskFile{Path: url.PathEscape(disk.Volume), Format: "raw"}
+	// "./" since QEMU takes what stands before a colon for a protocol.
+	file := diskFile{Path: "./" + url.PathEscape(disk.Volume), Format: "raw"}
 	if disk.System {
 		file.Format = "qcow2"
 	}

@@ -69,8 +69,29 @@ func startMachine(sandbox *owned.Dir, folder string, spec pvesim.GuestSpec, line
 		defer cancel()
 		m.await(process)
 	}()
-	go m.watch(ctx)
+	if err := m.listens(ctx); err != nil {
+		return nil, errors.Join(err, m.PowerOff())
+	}
+	go m.follow(ctx)
 	return m, nil
+}
+
+// startTime is how long QEMU may take to open its control channel.
+const startTime = 20 * time.Second
+
+// listens waits until QEMU tells how the VM is reached; ctx ends with the process.
+func (m *machine) listens(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	err := backoff.Retry(func() error { return m.findPort(ctx) }, backoff.WithContext(backoff.NewConstantBackOff(10*time.Millisecond), ctx))
+	if err == nil {
+		return nil
+	}
+	if !m.Ended() {
+		return fmt.Errorf("QEMU does not answer: %w", err)
+	}
+	said, _ := os.ReadFile(filepath.Join(m.folder, outputFile))
+	return fmt.Errorf("QEMU exited with code 1: %s", bytes.TrimSpace(lastBytes(said, 1000)))
 }
 
 // await waits for the process and says what it said when it ended by itself.
@@ -81,19 +102,15 @@ func (m *machine) await(process *exec.Cmd) {
 	m.mu.Unlock()
 	if !called {
 		said, _ := os.ReadFile(filepath.Join(m.folder, outputFile))
-		m.logger.Warn("QEMU ended by itself", "vmid", m.vmid, "error", err, "output", string(lastBytes(said, 2000)))
+		m.logger.Warn("QEMU ended by itself", "vmid", m.vmid, "error", err, "output", string(lastBytes(said, 1000)))
 	}
 	close(m.ended)
 }
 
 func lastBytes(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
-// watch finds out how the VM is reached, then follows its guest agent.
-func (m *machine) watch(ctx context.Context) {
-	policy := backoff.WithContext(backoff.NewConstantBackOff(100*time.Millisecond), ctx)
-	if err := backoff.Retry(func() error { return m.findPort(ctx) }, policy); err != nil {
-		return // it ended
-	}
+// follow asks the guest agent for signs of life until the process ends.
+func (m *machine) follow(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
