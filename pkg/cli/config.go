@@ -25,15 +25,16 @@ const (
 	keyCAFile          = "pve.ca_file"
 	keySSHKeyFile      = "ssh.key_file"
 	keySSHKnownHosts   = "ssh.known_hosts_file"
-	keySSHProxy        = "ssh.proxy"     // host:port of an HTTP proxy (CONNECT) to the guests
-	keySSHPatience     = "ssh.patience"  // how long a target that was lost during a trial may be away
-	keySandboxImage    = "sandbox.image" // cloud image that virtual machines of the sandbox boot, instead of the built one
+	keySSHProxy        = "ssh.proxy"      // host:port of an HTTP proxy (CONNECT) to the guests
+	keySSHPatience     = "ssh.patience"   // how long a target that was lost during a trial may be away
+	keyGuestPatience   = "guest.patience" // how long each readiness probe of a guest may take
+	keySandboxImage    = "sandbox.image"  // cloud image that virtual machines of the sandbox boot, instead of the built one
 )
 
 func configKeys() []string {
 	return []string{
 		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile,
-		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keySandboxImage,
+		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keyGuestPatience, keySandboxImage,
 	}
 }
 
@@ -52,9 +53,10 @@ func (a *app) readConfig() error {
 			return err
 		}
 	}
-	if text := config.GetString(keySSHPatience); text != "" {
-		if patience, err := time.ParseDuration(text); err != nil || patience <= 0 {
-			return fmt.Errorf("%s is %q: write a duration such as 10m", keySSHPatience, text)
+	for _, key := range []string{keySSHPatience, keyGuestPatience} {
+		text := config.GetString(key)
+		if patience, err := time.ParseDuration(text); text != "" && (err != nil || patience <= 0) {
+			return fmt.Errorf("%s is %q: write a duration such as 10m", key, text)
 		}
 	}
 	a.config = config

@@ -7,12 +7,12 @@ import (
 	"labctl/pkg/sandbox"
 )
 
-// limits are how long guests may take to become ready. Virtual machines without KVM run twenty times slower than others,
-// and share this machine's processors.
-func (s *server) limits() guest.Limits {
-	if s.sandbox == nil || s.sandbox.Guests != sandbox.GuestQEMU || s.sandbox.KVM {
-		return guest.Limits{}
+// limits are how long guests may take to become ready: for every probe as long as the configuration says, or as long as
+// real ones need. Virtual machines without KVM run twenty times slower, and share this machine's processors.
+func (a *app) limits(s *server) guest.Limits {
+	all := a.config.GetDuration(keyGuestPatience)
+	if emulated := s.sandbox != nil && s.sandbox.Guests == sandbox.GuestQEMU && !s.sandbox.KVM; all == 0 && emulated {
+		all = 20 * time.Minute
 	}
-	const emulated = 15 * time.Minute
-	return guest.Limits{Boot: emulated, Agent: emulated, SSH: emulated, HostKey: emulated, Address: emulated, Prepare: emulated}
+	return guest.Limits{Boot: all, Agent: all, HostKey: all, Address: all, SSH: all, Prepare: all}
 }
