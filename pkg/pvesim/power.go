@@ -98,7 +98,9 @@ func (c *Cluster) boot(v *vm) error {
 		v.run(c, nil)
 		return nil
 	}
-	guest, err := c.guests.Boot(c.guestSpec(v))
+	spec := c.guestSpec(v)
+	c.bootFault(&spec)
+	guest, err := c.guests.Boot(spec)
 	if err != nil {
 		return fmt.Errorf("start failed: %w", err)
 	}
