@@ -60,6 +60,8 @@ var arrows = map[string][]string{
 		"pkg/remote", "pkg/internal/atomicfile",
 	},
 
+	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox"},
+
 	"pkg/internal/ui":         {},
 	"pkg/internal/atomicfile": {},
 	"pkg/internal/mempipe":    {},

@@ -223,7 +223,7 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 		},
 	}
 	if r.server.sandbox != nil {
-		run.Notes = append(run.Notes, "Measured in the sandbox: every target is a set of processes on one machine, not a virtual machine.")
+		run.Notes = append(run.Notes, sandboxNote(r.server.sandbox))
 	}
 	for _, machine := range machines {
 		run.Targets = append(run.Targets, machine.describe())
