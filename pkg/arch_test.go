@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 	"pkg/pvesim/internal/schemagen": {},
 	"pkg/sandbox": {
 		"pkg/pvesim", "pkg/pvesim/guesthost", "pkg/pvesim/guestqemu", "pkg/pvesim/guestimage", "pkg/pvesim/owned", "pkg/pvesim/gateway",
-		"pkg/remote", "pkg/internal/atomicfile",
+		"pkg/remote", "pkg/internal/atomicfile", "cloudinit",
 	},
 
 	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox"},

@@ -15,6 +15,7 @@ func validate(l *Lab, report reporter) {
 	checkVMIDs(l, report)
 	checkNames(l, report)
 	checkAddresses(l, report)
+	checkCloudInit(l, report)
 	for i, vm := range l.VMs {
 		checkDataDisk(i, vm.DataDisk, report)
 	}

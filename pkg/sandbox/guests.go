@@ -3,9 +3,13 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
+	"labctl/cloudinit"
 	"labctl/pkg/pvesim"
 	"labctl/pkg/pvesim/gateway"
 	"labctl/pkg/pvesim/guesthost"
@@ -46,6 +50,35 @@ func newGuests(ctx context.Context, options Options) (*guests, error) {
 	g.all, g.routes = g.vms, append(g.routes, g.vms.Route)
 	g.diskMB = (options.Image.VirtualBytes + 1<<20 - 1) >> 20
 	return g, nil
+}
+
+// snippetsPath is the folder whose files are the snippets of the storage local when the sandbox starts.
+func snippetsPath(dir string) string { return filepath.Join(dir, "snippets") }
+
+// addSnippets puts snippets on the storage local: the one that ships with labctl, and the user's.
+func addSnippets(dir string, topology *pvesim.Topology) error {
+	files := []pvesim.FileSpec{{Name: "labctl.yaml", Text: cloudinit.VendorData}}
+	entries, err := os.ReadDir(snippetsPath(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the sandbox's snippets: %w", err)
+	}
+	for _, entry := range entries {
+		text, err := os.ReadFile(filepath.Join(snippetsPath(dir), entry.Name()))
+		if err != nil {
+			return fmt.Errorf("reading the sandbox's snippets: %w", err)
+		}
+		files = append(files, pvesim.FileSpec{Name: entry.Name(), Text: string(text)})
+	}
+	for i, storage := range topology.Storages {
+		if storage.Name != "local" {
+			continue
+		}
+		for _, file := range files {
+			file.Content, file.SizeBytes = "snippets", int64(len(file.Text))
+			topology.Storages[i].Files = append(topology.Storages[i].Files, file)
+		}
+	}
+	return nil
 }
 
 // fit gives the template the size of what is on it.

@@ -87,6 +87,9 @@ func serve(ctx context.Context, options Options, guests *guests, ready func(Info
 		}
 	}
 	guests.fit(&topology)
+	if err := addSnippets(options.Dir, &topology); err != nil {
+		return err
+	}
 	cluster, err := pvesim.New(topology, append([]pvesim.Option{pvesim.WithGuests(guests.all)}, options.Adjust...)...)
 	if err != nil {
 		return err
