@@ -143,7 +143,7 @@ mount_disk() {
 	uuid=$(as_root blkid -p -s UUID -o value "$device") || die "$device has no UUID"
 	as_root mkdir -p "$mount"
 	# cloud-init may have mounted it, and have an entry of its own.
-	if ! grep -Eq "^[^#[:space:]]+[[:space:]]+$mount[[:space:]]" "$fstab"; then
+	if ! grep -Eq "^[^#[:space:]]+[[:space:]]+${mount}[[:space:]]" "$fstab"; then
 		echo "UUID=$uuid $mount ext4 defaults,nofail 0 2" | as_root tee -a "$fstab" >/dev/null
 	fi
 	[ -n "$places" ] || as_root mount -t ext4 "UUID=$uuid" "$mount"

@@ -43,6 +43,7 @@ func SandboxTopology(major int) Topology {
 		Roles: []RoleSpec{
 			{Name: "LabctlVM", Privileges: sandboxVMPrivileges(major)},
 			{Name: "LabctlStore", Privileges: []string{"Datastore.AllocateSpace", "Datastore.Audit"}},
+			{Name: "LabctlISO", Privileges: []string{"Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit"}},
 		},
 		Users: []UserSpec{
 			{ID: "root@pam", Password: SandboxTokenSecret},
@@ -81,6 +82,7 @@ func sandboxGrants() []GrantSpec {
 			GrantSpec{Path: "/pool/" + SandboxPool, Who: who, Role: "LabctlVM", Propagate: true},
 			GrantSpec{Path: "/vms/9000", Who: who, Role: "PVETemplateUser", Propagate: true},
 			GrantSpec{Path: "/storage/" + SandboxStorage, Who: who, Role: "LabctlStore", Propagate: true},
+			GrantSpec{Path: "/storage/local", Who: who, Role: "LabctlISO", Propagate: true}, // for labs with cloudInit.mode iso
 			GrantSpec{Path: "/sdn/zones/localnetwork/" + SandboxBridge, Who: who, Role: "PVESDNUser", Propagate: true},
 		)
 	}
