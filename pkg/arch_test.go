@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 		"pkg/remote", "pkg/internal/atomicfile", "cloudinit",
 	},
 
-	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox"},
+	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox", "pkg/labspec", "pkg/seed"},
 
 	"pkg/internal/ui":         {},
 	"pkg/internal/atomicfile": {},
