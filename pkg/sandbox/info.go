@@ -87,6 +87,9 @@ func readInfo(dir string) (Info, error) {
 	return info, err
 }
 
+// HasEnded says whether the process of this sandbox is gone.
+func (i Info) HasEnded() bool { return errors.Is(i.process().check(), errGone) }
+
 func (i Info) process() process { return process{i.PID, i.Started} }
 
 func (i Info) write(dir string) error {
