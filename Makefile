@@ -30,9 +30,9 @@ kill:
 	go test ./pkg/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
 	go test ./pkg/killtest -kill -v -timeout 40m
 
-# One after the other: every test has virtual machines of its own.
+# The tests side by side mostly wait.
 e2e: e2e-packages
-	go test -tags e2e -count=1 -v -timeout 40m $(E2EFLAGS) ./pkg/e2e
+	go test -tags e2e -count=1 -v -timeout 40m -parallel 6 $(E2EFLAGS) ./pkg/e2e
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }

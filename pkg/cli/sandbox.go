@@ -157,10 +157,21 @@ func (a *app) showSandbox(info sandbox.Info) error {
   url           %s
   fingerprint   %s
   token         %s=%s
-  guests        through the HTTP proxy %s
-`, info.Major, info.PID, info.URL, info.Fingerprint, info.TokenID, info.TokenSecret, info.Gateway)
+  guests        %s, through the HTTP proxy %s
+`, info.Major, info.PID, info.URL, info.Fingerprint, info.TokenID, info.TokenSecret, guestsOf(info), info.Gateway)
 		return err
 	})
+}
+
+// guestsOf says what the sandbox's VMs are.
+func guestsOf(info sandbox.Info) string {
+	switch {
+	case info.Guests != sandbox.GuestQEMU:
+		return "processes of this machine"
+	case info.KVM:
+		return "virtual machines with KVM"
+	}
+	return "virtual machines, emulated without KVM (" + info.NoKVM + ")"
 }
 
 // findOrStartSandbox starts the sandbox in the background when none runs. Only one process at a time does so, and none while

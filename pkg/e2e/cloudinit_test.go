@@ -27,6 +27,7 @@ func delivered(name string, vmid int, cloudInit string) string {
 // TestCloudInit delivers cloud-init's data by a snippet and by an uploaded image: the real cloud-init formats and mounts the
 // data disk, and finds nothing to complain about. A snippet that fails makes the lab fail, with cloud-init's own words.
 func TestCloudInit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	snippets := filepath.Join(w.sandboxDir(), "snippets")
 	if err := os.MkdirAll(snippets, 0o700); err != nil {

@@ -28,6 +28,7 @@ suite:
 
 // TestKilled kills what can be killed while a virtual machine boots. Whatever it was, `down` ends in a clean state.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		kill func(w *world, up *exec.Cmd)
 		code int    // of `up`; -1: a signal
@@ -43,6 +44,7 @@ func TestKilled(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			lab := w.write("small.yaml", small)
 			up := w.command("up", lab)

@@ -15,6 +15,7 @@ import (
 // TestDrift: the configuration says ssd=1, and the guest sees a rotational disk. The lab is not called ready, disk and
 // option are named, the console's end is shown, and what was made is removed.
 func TestDrift(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	lab := w.write("small.yaml", small)
 	w.must("sandbox", "start", "--faults", w.write("faults.yaml", "faults: [{boot: {vmid: 9300}, do: {lose: [scsi1.ssd]}}]\n"))
@@ -52,6 +53,7 @@ suite:
 // TestNotReady names for each failure the probe that found it. The guests boot under one labctl, which is killed; another
 // one, with little patience, goes on where it was.
 func TestNotReady(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	lab := w.write("broken.yaml", broken)
 	w.must("sandbox", "start", "--faults", w.write("faults.yaml", `

@@ -176,7 +176,7 @@ func (w *world) processes() map[int]string {
 	for _, entry := range entries {
 		environ, _ := os.ReadFile(filepath.Join(entry, "environ")) // it may have ended
 		line, _ := os.ReadFile(filepath.Join(entry, "cmdline"))
-		if !bytes.Contains(environ, []byte("LABCTL_SANDBOX_DIR="+w.state)) && !bytes.Contains(line, []byte(labctl+"\x00")) {
+		if !bytes.Contains(environ, []byte("LABCTL_SANDBOX_DIR="+w.state)) && (!bytes.HasPrefix(line, []byte(labctl+"\x00")) || !bytes.Contains(line, []byte(w.state+"\x00"))) {
 			continue
 		}
 		var pid int

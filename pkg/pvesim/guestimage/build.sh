@@ -32,11 +32,19 @@ rm -f "$root"/etc/ssh/ssh_host_* # cloud-init makes them at the first boot
 : >"$root/etc/machine-id"        # systemd makes it at the first boot
 rm -f "$root/etc/hostname" "$root/etc/resolv.conf"
 
-# cloud-init as in Debian's cloud images, but for keys of one kind: others take seconds to make without acceleration.
+# cloud-init as in Debian's cloud images, but for what a guest in the sandbox has no use for: without acceleration every
+# module takes its time, and so do host keys of other kinds.
 cat >"$root/etc/cloud/cloud.cfg.d/90_labctl.cfg" <<-'EOF'
 	datasource_list: [NoCloud, None]
 	ssh_genkeytypes: [ed25519]
+	cloud_init_modules: [bootcmd, write_files, growpart, resizefs, disk_setup, mounts, set_hostname, update_hostname,
+	  update_etc_hosts, users_groups, ssh]
+	cloud_config_modules: [set_passwords, runcmd]
+	cloud_final_modules: [package_update_upgrade_install, write_files_deferred, scripts_vendor, scripts_per_once,
+	  scripts_per_boot, scripts_per_instance, scripts_user, final_message, power_state_change]
 EOF
+mkdir -p "$root/etc/systemd/journald.conf.d"
+printf '[Journal]\nStorage=volatile\n' >"$root/etc/systemd/journald.conf.d/labctl.conf"
 
 # --- nothing that works behind a measurement, and nothing that a virtual machine has no use for --------------------------
 
