@@ -121,10 +121,12 @@ func (a *app) bench(ctx context.Context, spec labrun.Spec, options benchOptions)
 func (a *app) notUp(lab string) error {
 	hint := ""
 	if a.flags.sandbox == "" {
-		other := app{flags: a.flags}
-		other.flags.sandbox = sandboxHost
-		if state, err := other.labStore().State(lab); err == nil && state.Active() {
-			hint = " (it is up in the sandbox: add --sandbox)"
+		for kind, flag := range map[string]string{sandboxHost: "--sandbox", sandboxQEMU: "--sandbox=qemu"} {
+			other := app{flags: a.flags}
+			other.flags.sandbox = kind
+			if state, err := other.labStore().State(lab); err == nil && state.Active() {
+				hint = " (it is up in the sandbox: add " + flag + ")"
+			}
 		}
 	}
 	return fmt.Errorf("lab %s is not up%s: run `labctl up` first", lab, hint)
