@@ -100,7 +100,7 @@ func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Pl
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.Up(plan.Wanted{Lab: r.Lab, Template: template, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed), SeedFile: r.seedFile})
+	return plan.Up(plan.Wanted{Lab: r.Lab, Template: template, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed), SeedFile: r.seedFile, MAC: r.seedMAC})
 }
 
 // seedFile is the name of a VM's cloud-init image on a storage.
@@ -111,6 +111,9 @@ func (r *Run) seedFile(vm string) string {
 	}
 	return name.FileName()
 }
+
+// seedMAC is the MAC address that a VM's image knows it by.
+func (r *Run) seedMAC(vm string) string { return seed.MAC(r.mark().Run, vm) }
 
 // planUploads plans anew with the run's ID in the names of the images, once there is a run.
 func (r *Run) planUploads(ctx context.Context, todo plan.Plan, observed inventory.Observed) (plan.Plan, error) {

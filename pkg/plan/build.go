@@ -17,6 +17,8 @@ type Wanted struct {
 	IsReady  func(vm string) bool // the journal says that the running VM was found ready
 	// SeedFile is the name of a VM's cloud-init image on the storage; it is used in the mode iso only.
 	SeedFile func(vm string) string
+	// MAC is a VM's MAC address, in the mode iso only: the image names it before the VM exists.
+	MAC func(vm string) string
 }
 
 // Missing counts the VMs of the lab that do not exist.
@@ -119,14 +121,14 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 
 // configure sets everything that the template does not say.
 func configure(wanted Wanted, vm labspec.VM) Configure {
-	settings := append(hardware(wanted.Lab, vm, wanted.Template.Config), seedDrive(wanted, vm, wanted.Template.Config)...)
+	settings := withSeed(hardware(wanted.Lab, vm, wanted.Template.Config), wanted, vm, wanted.Template.Config)
 	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)})}
 }
 
 // reconfigure sends everything again but never allocates a data disk twice: a failed configuration is half done, at
 // random (pve-api lab-findings §46).
 func reconfigure(wanted Wanted, vm labspec.VM, actual inventory.Config) Configure {
-	settings := append(hardware(wanted.Lab, vm, actual), seedDrive(wanted, vm, actual)...)
+	settings := withSeed(hardware(wanted.Lab, vm, actual), wanted, vm, actual)
 	slot := DataSlot(vm.DataDisk)
 	value := allocation(vm.DataDisk)
 	if disk, ok := actual.Drive(slot); ok {

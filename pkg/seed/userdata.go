@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"text/template"
@@ -50,16 +51,23 @@ func device(disk labspec.DataDisk) string {
 	return "/dev/disk/by-id/" + prefix + labspec.DataDiskSerial
 }
 
-// networkConfig is the address of a VM (cloud-init, network configuration version 2). The interface goes by the beginning of
-// its name: the image is made before the VM has a MAC address, and the VM has one interface.
-func networkConfig(network labspec.Network, index int) string {
-	const head = "version: 2\nethernets:\n  lan:\n    match: {name: \"e*\"}\n"
+// MAC is the MAC address of a VM of a lab run whose image names it, with the prefix that PVE gives (IEEE: Proxmox Server
+// Solutions). cloud-init's renderer for systemd-networkd knows interfaces by this address only.
+func MAC(runID, vm string) string {
+	sum := sha256.Sum256([]byte(runID + "/" + vm))
+	return fmt.Sprintf("BC:24:11:%02X:%02X:%02X", sum[0], sum[1], sum[2])
+}
+
+// networkConfig is the address of a VM (cloud-init, network configuration version 2).
+func networkConfig(network labspec.Network, index int, mac string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "version: 2\nethernets:\n  lan:\n    match: {macaddress: %q}\n", strings.ToLower(mac))
 	address, static := network.AddressOf(index)
 	if !static {
-		return head + "    dhcp4: true\n"
+		b.WriteString("    dhcp4: true\n")
+		return b.String()
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s    addresses: [%s]\n", head, address)
+	fmt.Fprintf(&b, "    addresses: [%s]\n", address)
 	if network.Gateway.IsValid() {
 		fmt.Fprintf(&b, "    routes: [{to: 0.0.0.0/0, via: %s}]\n", network.Gateway)
 	}
@@ -76,7 +84,7 @@ func Image(lab *labspec.Lab, index int, runID, publicKey string) ([]byte, error)
 		return nil, err
 	}
 	return cidata.ISO(cidata.Files{
-		UserData: user, NetworkConfig: networkConfig(lab.Network, index),
+		UserData: user, NetworkConfig: networkConfig(lab.Network, index, MAC(runID, lab.VMs[index].Name)),
 		MetaData: fmt.Sprintf("instance-id: %s-%s\nlocal-hostname: %s-%s\n", runID, lab.VMs[index].Name, lab.Name, lab.VMs[index].Name),
 	})
 }

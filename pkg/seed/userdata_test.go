@@ -45,7 +45,7 @@ func TestUserData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, filepath.Join("testdata", "user-data.yaml"), got+"# ---\n"+networkConfig(lab.Network, 1)+"# ---\n"+networkConfig(labspec.Network{}, 1))
+	compare(t, filepath.Join("testdata", "user-data.yaml"), got+"# ---\n"+networkConfig(lab.Network, 1, MAC("20260102T150405Z-1a2b", "4gb"))+"# ---\n"+networkConfig(labspec.Network{}, 1, "BC:24:11:00:00:01"))
 	var parsed struct {
 		Users []struct {
 			Name string   `yaml:"name"`
