@@ -77,7 +77,7 @@ func (w *world) wasPreparedByCloudInit(lab string, host *remote.Host) {
 	w.Helper()
 	said := w.in(host, "cloud-init status --long || :; grep /opt/data /etc/fstab; findmnt -no FSTYPE,LABEL /opt/data; cat /etc/hostname; systemctl is-enabled apt-daily.timer || :")
 	w.Logf("%s:\n%s", lab, said)
-	for _, want := range []string{"status: done", "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_labctl-data\t/opt/data\text4\tdefaults,nofail", "ext4   labctl-data", lab + "-one", "masked"} {
+	for _, want := range []string{"status: done", "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_labctl-data\t/opt/data\text4\tdefaults,nofail", "ext4 labctl-data", lab + "-one", "masked"} {
 		if !strings.Contains(said, want) {
 			w.Errorf("%s: %q is missing", lab, want)
 		}

@@ -37,6 +37,7 @@ rm -f "$root/etc/hostname" "$root/etc/resolv.conf"
 cat >"$root/etc/cloud/cloud.cfg.d/90_labctl.cfg" <<-'EOF'
 	datasource_list: [NoCloud, None]
 	ssh_genkeytypes: [ed25519]
+	ssh_quiet_keygen: true
 	cloud_init_modules: [bootcmd, write_files, growpart, resizefs, disk_setup, mounts, set_hostname, update_hostname,
 	  update_etc_hosts, users_groups, ssh]
 	cloud_config_modules: [set_passwords, runcmd]
