@@ -45,7 +45,7 @@ func probeKVM(ctx context.Context, device string) (works bool, why string) {
 		return false, fmt.Sprintf("%s cannot be used: %v", device, err)
 	}
 	_ = file.Close() // nothing was written
-	said, err := runProbe(ctx, "kvm")
+	said, err := runProbe(ctx, "kvm", probeTime)
 	switch {
 	case bytes.Contains(said, []byte(probeWord)):
 		return true, ""
@@ -56,7 +56,7 @@ func probeKVM(ctx context.Context, device string) (works bool, why string) {
 }
 
 // runProbe returns what the probe guest wrote in time.
-func runProbe(ctx context.Context, accelerator string) (said []byte, err error) {
+func runProbe(ctx context.Context, accelerator string, limit time.Duration) (said []byte, err error) {
 	dir, err := os.MkdirTemp("", "labctl-kvm-")
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func runProbe(ctx context.Context, accelerator string) (said []byte, err error) 
 	if err := os.WriteFile(sector, bootSector(), 0o600); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, "-nodefaults", "-no-user-config", "-nographic", "-m", "16", "-machine", "pc",
 		"-accel", accelerator, "-drive", "file="+sector+",format=raw,if=ide,readonly=off", "-serial", "file:"+serial)

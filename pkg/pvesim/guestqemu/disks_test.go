@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"labctl/pkg/pvesim"
 	"labctl/pkg/pvesim/guestimage"
@@ -107,7 +108,7 @@ func TestPrepareFullClone(t *testing.T) {
 // The probe guest proves itself: emulated, it does the same, slower.
 func TestProbeGuest(t *testing.T) {
 	needTools(t)
-	said, err := runProbe(t.Context(), "tcg")
+	said, err := runProbe(t.Context(), "tcg", 5*time.Minute)
 	if err != nil || !strings.HasSuffix(string(said), probeWord) {
 		t.Errorf("the probe guest said %q, %v", said, err)
 	}

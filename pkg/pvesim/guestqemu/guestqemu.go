@@ -82,7 +82,7 @@ func (m *Machines) Boot(spec pvesim.GuestSpec) (pvesim.Guest, error) {
 	switch {
 	case m.closed:
 		return nil, fmt.Errorf("booting VM %d: the sandbox is closed", spec.VMID)
-	case m.running[spec.VMID] != nil:
+	case m.running[spec.VMID] != nil && !m.running[spec.VMID].Ended():
 		return nil, fmt.Errorf("booting VM %d: it is running already", spec.VMID)
 	}
 	address := m.addressOf(spec)
