@@ -1,6 +1,7 @@
 # make demo   a whole lab's life in the sandbox: up, bench, report, down; needs no Proxmox
 # make test   go vet and all tests
 # make kill   kills the built labctl at every change of up and down, and lets everything go wrong that can; takes minutes
+# make e2e    labctl from end to end with real virtual machines, without Proxmox: ten minutes without KVM, needs root
 # make lint   gofmt, go vet, and golangci-lint or else staticcheck
 # make build  bin/labctl
 
@@ -8,7 +9,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHARTS      := results-charts
 
-.PHONY: demo test kill lint build clean fio
+.PHONY: demo test kill e2e lint build clean fio e2e-packages
 
 # The lab goes away again whatever happens in between; a lab that does not go away fails the demo.
 demo: build fio
@@ -22,11 +23,16 @@ demo: build fio
 
 test:
 	go vet ./...
+	go vet -tags e2e ./pkg/e2e
 	go test $(TESTFLAGS) ./...
 
 kill:
 	go test ./pkg/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
 	go test ./pkg/killtest -kill -v -timeout 40m
+
+# The tests side by side mostly wait.
+e2e: e2e-packages
+	go test -tags e2e -count=1 -v -timeout 40m -parallel 6 $(E2EFLAGS) ./pkg/e2e
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
@@ -45,9 +51,21 @@ clean:
 
 # The sandbox runs the real fio on this machine.
 fio:
-	@command -v fio >/dev/null && exit 0; \
-	if [ "$$(id -u)" -eq 0 ]; then sudo=; \
-	elif sudo -n true 2>/dev/null; then sudo='sudo -n'; \
-	else echo 'fio is missing and installing it needs root: sudo apt-get install fio' >&2; exit 1; fi; \
-	command -v apt-get >/dev/null || { echo 'fio is missing and this is no Debian or Ubuntu: install fio 3.28 or newer' >&2; exit 1; }; \
-	set -x; $$sudo apt-get update --quiet; $$sudo apt-get install --quiet --yes --no-install-recommends fio
+	@$(call install,fio,fio)
+
+# What virtual machines and their image need.
+e2e-packages:
+	@$(call install,fio,fio)
+	@$(call install,qemu-system-x86_64,qemu-system-x86)
+	@$(call install,qemu-img,qemu-utils)
+	@$(call install,mmdebstrap,mmdebstrap)
+
+# install PROGRAM PACKAGE installs the package when the program is missing.
+define install
+command -v $(1) >/dev/null && exit 0; \
+if [ "$$(id -u)" -eq 0 ]; then sudo=; \
+elif sudo -n true 2>/dev/null; then sudo='sudo -n'; \
+else echo '$(1) is missing and installing it needs root: sudo apt-get install $(2)' >&2; exit 1; fi; \
+command -v apt-get >/dev/null || { echo '$(1) is missing and this is no Debian or Ubuntu: install it ($(2) on Debian)' >&2; exit 1; }; \
+set -x; $$sudo apt-get update --quiet; $$sudo apt-get install --quiet --yes --no-install-recommends $(2)
+endef

@@ -1,5 +1,6 @@
-// Package cloudinit holds the shell scripts that labctl runs on its targets after their first boot. They are plain
-// POSIX sh without templating: everything they need comes as environment variables.
+// Package cloudinit holds what makes a guest fit for measuring: the cloud-config of its first boot, and the shell scripts
+// that labctl runs on its targets afterwards. The scripts are plain POSIX sh without templating: everything they need
+// comes as environment variables.
 package cloudinit
 
 import _ "embed" // for the scripts
@@ -14,3 +15,15 @@ var Prepare string
 //
 //go:embed facts.sh
 var Facts string
+
+// UserData is the template (text/template) of the cloud-config; package seed fills it in. It does at the first boot what
+// Prepare does afterwards.
+//
+//go:embed user-data.yaml.tmpl
+var UserData string
+
+// VendorData is UserData without user and key, for a data disk on the bus scsi at /opt/data: the snippet for others to
+// copy. A test of package seed holds it to the template.
+//
+//go:embed vendor-data.yaml
+var VendorData string

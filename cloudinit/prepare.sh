@@ -105,11 +105,15 @@ await_cloud_init() {
 # silence_apt keeps apt from working behind a measurement, until the next boot.
 silence_apt() {
 	command -v systemctl >/dev/null || return 0
+	units=
 	for unit in apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service unattended-upgrades.service; do
-		systemctl cat "$unit" >/dev/null 2>&1 || continue
-		as_root systemctl --quiet mask --runtime "$unit" || say "cannot mask $unit"
-		as_root systemctl --quiet stop "$unit" || say "cannot stop $unit"
+		! systemctl cat "$unit" >/dev/null 2>&1 || units="$units $unit"
 	done
+	# shellcheck disable=SC2086 # split into words; all at once, since every call takes seconds in a slow guest
+	set -- $units
+	[ $# -gt 0 ] || return 0
+	as_root systemctl --quiet mask --runtime "$@" || say "cannot mask$units"
+	as_root systemctl --quiet stop "$@" || say "cannot stop$units"
 }
 
 install_fio() {
@@ -138,7 +142,8 @@ mount_disk() {
 	format_if_blank
 	uuid=$(as_root blkid -p -s UUID -o value "$device") || die "$device has no UUID"
 	as_root mkdir -p "$mount"
-	if ! grep -q "^UUID=$uuid $mount " "$fstab"; then
+	# cloud-init may have mounted it, and have an entry of its own.
+	if ! grep -Eq "^[^#[:space:]]+[[:space:]]+${mount}[[:space:]]" "$fstab"; then
 		echo "UUID=$uuid $mount ext4 defaults,nofail 0 2" | as_root tee -a "$fstab" >/dev/null
 	fi
 	[ -n "$places" ] || as_root mount -t ext4 "UUID=$uuid" "$mount"

@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"pkg/stats":     {},
 	"pkg/chart":     {},
 	"pkg/labspec":   {"pkg/fio"},
-	"pkg/seed":      {"pkg/labspec", "cloudinit"},
+	"pkg/seed":      {"pkg/labspec", "cloudinit", "pkg/internal/cidata"},
 	"pkg/inventory": {"pkg/pve"},
 	"pkg/plan":      {"pkg/labspec", "pkg/inventory"},
 	"pkg/journal":   {"pkg/internal/atomicfile"},
@@ -53,13 +53,23 @@ var arrows = map[string][]string{
 	"pkg/zvol":       {"pkg/fio"},
 	"pkg/vmtemplate": {"pkg/apply", "pkg/cloudimage", "pkg/inventory", "pkg/journal", "pkg/plan", "pkg/pve"},
 
-	"pkg/pvesim/guesthost":          {"pkg/pvesim"},
+	"pkg/pvesim/owned":              {},
+	"pkg/pvesim/gateway":            {},
+	"pkg/pvesim/guesthost":          {"pkg/pvesim", "pkg/pvesim/owned", "pkg/pvesim/gateway"},
+	"pkg/pvesim/guestimage":         {},
+	"pkg/pvesim/guestqemu":          {"pkg/pvesim", "pkg/pvesim/owned", "pkg/pvesim/guestimage", "pkg/internal/cidata"},
 	"pkg/pvesim/internal/schemagen": {},
-	"pkg/sandbox":                   {"pkg/pvesim", "pkg/pvesim/guesthost", "pkg/remote", "pkg/internal/atomicfile"},
+	"pkg/sandbox": {
+		"pkg/pvesim", "pkg/pvesim/guesthost", "pkg/pvesim/guestqemu", "pkg/pvesim/guestimage", "pkg/pvesim/owned", "pkg/pvesim/gateway",
+		"pkg/remote", "pkg/internal/atomicfile", "cloudinit",
+	},
+
+	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox", "pkg/labspec", "pkg/seed"},
 
 	"pkg/internal/ui":         {},
 	"pkg/internal/atomicfile": {},
 	"pkg/internal/mempipe":    {},
+	"pkg/internal/cidata":     {},
 }
 
 // forTests is what the tests of every package may use beside: the emulated world and the labs that ship.

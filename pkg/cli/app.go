@@ -78,7 +78,7 @@ func (a *app) addFlags(root *cobra.Command) {
 	set.StringVar(&a.flags.config, "config", "", "configuration `file` (default: labctl/config.yaml in the user's configuration directory)")
 	set.StringVar(&a.flags.stateDir, "state-dir", "", "`directory` for the state of labs (default: labctl in the user's state directory)")
 	set.StringVar(&a.flags.results, "results", "", "`directory` for results (default: results in the state directory)")
-	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator: `host` runs every guest as processes of this machine")
+	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator; guests are `host` (processes of this machine) or qemu (virtual machines)")
 	set.Lookup("sandbox").NoOptDefVal = sandboxHost
 	set.StringVar(&a.flags.output, "output", outputText, "`format` of results on standard output: text or json")
 	set.StringVar(&a.flags.logLevel, "log-level", "warn", "`level` of the log on standard error: debug, info, warn or error")
@@ -97,8 +97,8 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if a.flags.output != outputText && a.flags.output != outputJSON {
 		return usagef("--output %s: use text or json", a.flags.output)
 	}
-	if a.flags.sandbox != "" && a.flags.sandbox != sandboxHost {
-		return usagef("--sandbox=%s: this labctl has the sandbox kind %s", a.flags.sandbox, sandboxHost)
+	if kind := a.flags.sandbox; kind != "" && kind != sandboxHost && kind != sandboxQEMU {
+		return usagef("--sandbox=%s: this labctl has the sandbox kinds %s and %s", kind, sandboxHost, sandboxQEMU)
 	}
 	if err := a.directories(); err != nil {
 		return err

@@ -126,10 +126,12 @@ func (a *app) bench(ctx context.Context, spec labrun.Spec, options benchOptions)
 func (a *app) notUp(lab string) error {
 	hint := ""
 	if a.flags.sandbox == "" {
-		other := app{flags: a.flags}
-		other.flags.sandbox = sandboxHost
-		if state, err := other.labStore().State(lab); err == nil && state.Active() {
-			hint = " (it is up in the sandbox: add --sandbox)"
+		for kind, flag := range map[string]string{sandboxHost: "--sandbox", sandboxQEMU: "--sandbox=qemu"} {
+			other := app{flags: a.flags}
+			other.flags.sandbox = kind
+			if state, err := other.labStore().State(lab); err == nil && state.Active() {
+				hint = " (it is up in the sandbox: add " + flag + ")"
+			}
 		}
 	}
 	return fmt.Errorf("lab %s is not up%s: run `labctl up` first", lab, hint)
@@ -232,7 +234,7 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 		},
 	}
 	if r.server.sandbox != nil {
-		run.Notes = append(run.Notes, "Measured in the sandbox: every target is a set of processes on one machine, not a virtual machine.")
+		run.Notes = append(run.Notes, sandboxNote(r.server.sandbox))
 	}
 	run.Notes = append(run.Notes, fioParity(machines)...)
 	for _, machine := range machines {

@@ -25,15 +25,17 @@ const (
 	keyCAFile          = "pve.ca_file"
 	keySSHKeyFile      = "ssh.key_file"
 	keySSHKnownHosts   = "ssh.known_hosts_file"
-	keySSHProxy        = "ssh.proxy"    // host:port of an HTTP proxy (CONNECT) to the guests
-	keyFioBinary       = "fio.binary"   // a static fio for all targets; without it they use their own
-	keySSHPatience     = "ssh.patience" // how long a target that was lost during a trial may be away
+	keySSHProxy        = "ssh.proxy"      // host:port of an HTTP proxy (CONNECT) to the guests
+	keySSHPatience     = "ssh.patience"   // how long a target that was lost during a trial may be away
+	keyFioBinary       = "fio.binary"     // a static fio for all targets; without it they use their own
+	keyGuestPatience   = "guest.patience" // how long each readiness probe of a guest may take
+	keySandboxImage    = "sandbox.image"  // cloud image that virtual machines of the sandbox boot, instead of the built one
 )
 
 func configKeys() []string {
 	return []string{
 		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile,
-		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keyFioBinary,
+		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keyGuestPatience, keyFioBinary, keySandboxImage,
 	}
 }
 
@@ -52,9 +54,10 @@ func (a *app) readConfig() error {
 			return err
 		}
 	}
-	if text := config.GetString(keySSHPatience); text != "" {
-		if patience, err := time.ParseDuration(text); err != nil || patience <= 0 {
-			return fmt.Errorf("%s is %q: write a duration such as 10m", keySSHPatience, text)
+	for _, key := range []string{keySSHPatience, keyGuestPatience} {
+		text := config.GetString(key)
+		if patience, err := time.ParseDuration(text); text != "" && (err != nil || patience <= 0) {
+			return fmt.Errorf("%s is %q: write a duration such as 10m", key, text)
 		}
 	}
 	a.config = config

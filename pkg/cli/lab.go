@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -71,7 +72,9 @@ func (a *app) stateRoot() string {
 	return a.flags.stateDir
 }
 
-func (a *app) sandboxDir() string { return filepath.Join(a.flags.stateDir, "sandbox-"+sandboxHost) }
+func (a *app) sandboxDir() string {
+	return filepath.Join(a.flags.stateDir, "sandbox-"+cmp.Or(a.flags.sandbox, sandboxHost))
+}
 
 // labStore is where the labs' state is kept. A sandbox has labs of its own.
 func (a *app) labStore() labrun.Store { return labrun.Store{Root: a.stateRoot()} }

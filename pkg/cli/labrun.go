@@ -17,11 +17,20 @@ type labRun struct {
 	app    *app
 	server *server
 	fio    *fioBinary // for all targets; nil: their own
+	steps  *stepObserver
 }
 
 // labs are this user's labs in the state directory. Into goes the server, once it is reached.
 func (a *app) labs(into **server) *labrun.Labs {
-	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: &stepObserver{talk: a.progress(), spellOut: a.spellOut}}
+	return a.watchedLabs(into, a.newStepObserver())
+}
+
+func (a *app) newStepObserver() *stepObserver {
+	return &stepObserver{talk: a.progress(), spellOut: a.spellOut}
+}
+
+func (a *app) watchedLabs(into **server, observer *stepObserver) *labrun.Labs {
+	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: observer}
 	labs.Connect = func(ctx context.Context) (labrun.Server, error) {
 		reached, err := a.connect(ctx)
 		if err != nil {
@@ -46,9 +55,9 @@ func (s *server) labServer() labrun.Server {
 
 // openLab locks the lab, opens its journal and reaches the server.
 func (a *app) openLab(ctx context.Context, spec labrun.Spec) (*labRun, error) {
-	run := &labRun{app: a}
+	run := &labRun{app: a, steps: a.newStepObserver()}
 	var err error
-	if run.Run, err = a.labs(&run.server).Open(ctx, spec); err != nil {
+	if run.Run, err = a.watchedLabs(&run.server, run.steps).Open(ctx, spec); err != nil {
 		return nil, err
 	}
 	return run, nil

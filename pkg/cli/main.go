@@ -135,8 +135,12 @@ func (a *app) spellOut(line string) string {
 	return advice.ReplaceAllStringFunc(line, func(command string) string {
 		parts := advice.FindStringSubmatch(command)
 		flag, lab := "", parts[2]
-		if a.flags.sandbox != "" {
+		switch a.flags.sandbox {
+		case "":
+		case sandboxHost:
 			flag = "--sandbox "
+		default:
+			flag = "--sandbox=" + a.flags.sandbox + " "
 		}
 		if lab == "" && a.lab != "" {
 			lab = " " + a.lab

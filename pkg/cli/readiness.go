@@ -34,11 +34,12 @@ func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, 
 			return remote.Connect(ctx, target)
 		},
 		Reach:   r.run.server.reach,
+		Limits:  r.run.app.limits(r.run.server),
 		Observe: r.observe(vm.Spec.Name),
 	}
 	ready, err := waiter.Await(ctx, r.guest(vm))
 	if err != nil {
-		return nil, err
+		return nil, r.run.server.withConsole(err, int(vm.Ref.ID))
 	}
 	facts := maps.Clone(ready.Facts)
 	facts[factVMID] = vm.Ref.ID.String()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,21 +18,25 @@ import (
 	"labctl/pkg/sandbox"
 )
 
-// sandboxHost is the kind of sandbox whose guests are processes of this machine.
-const sandboxHost = "host"
+// The kinds of sandboxes: guests are processes of this machine, or virtual machines.
+const (
+	sandboxHost = "host"
+	sandboxQEMU = "qemu"
+)
 
 func newSandbox(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Start, stop and show the built-in Proxmox VE emulator, or serve it to other programs",
-		Long: `The sandbox is an emulated Proxmox VE with real processes of this machine as guests. --sandbox starts it when it is
-needed and stops it with its last lab; these commands are for working with it directly.`,
+		Long: `The sandbox is an emulated Proxmox VE. Its guests are real processes of this machine, or with --sandbox=qemu real virtual
+machines. --sandbox starts it when it is needed and stops it with its last lab; these commands are for working with it
+directly.`,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
-			a.flags.sandbox = sandboxHost
+			a.flags.sandbox = cmp.Or(a.flags.sandbox, sandboxHost)
 			return cmd.Root().PersistentPreRunE(cmd, args)
 		},
 	}
-	cmd.AddCommand(newSandboxServe(a), newSandboxStart(a), newSandboxStop(a), newSandboxStatus(a))
+	cmd.AddCommand(newSandboxServe(a), newSandboxStart(a), newSandboxStop(a), newSandboxStatus(a), newSandboxImage(a))
 	return cmd
 }
 
@@ -122,17 +127,29 @@ func (a *app) serveSandbox(ctx context.Context, flags serveFlags) error {
 		return err
 	}
 	isReady := false
+	image, err := a.sandboxImage(ctx)
+	if err != nil {
+		return errors.Join(err, reportFailure(flags, err))
+	}
 	err = sandbox.Serve(ctx, sandbox.Options{
-		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Nodes: flags.nodes, Realistic: flags.realistic, Logger: a.log,
+		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Nodes: flags.nodes, Realistic: flags.realistic, Logger: a.log, Image: image,
 		Adjust: []pvesim.Option{pvesim.WithFaults(plan), pvesim.WithLogger(a.log)},
 	}, func(info sandbox.Info) error {
 		isReady = true
 		return ready(info)
 	})
-	if err != nil && flags.background && !isReady {
-		return errors.Join(err, sandbox.Report(nil, err))
+	if err != nil && !isReady {
+		return errors.Join(err, reportFailure(flags, err))
 	}
 	return err
+}
+
+// reportFailure tells the process that started this one in the background why it will not be ready.
+func reportFailure(flags serveFlags, err error) error {
+	if !flags.background {
+		return nil
+	}
+	return sandbox.Report(nil, err)
 }
 
 // showSandbox prints how other programs reach the sandbox.
@@ -145,10 +162,21 @@ func (a *app) showSandbox(info sandbox.Info) error {
   url           %s
   fingerprint   %s
   token         %s=%s
-  guests        through the HTTP proxy %s
-`, info.Major, info.PID, info.URL, info.Fingerprint, info.TokenID, info.TokenSecret, info.Gateway)
+  guests        %s, through the HTTP proxy %s
+`, info.Major, info.PID, info.URL, info.Fingerprint, info.TokenID, info.TokenSecret, guestsOf(info), info.Gateway)
 		return err
 	})
+}
+
+// guestsOf says what the sandbox's VMs are.
+func guestsOf(info sandbox.Info) string {
+	switch {
+	case info.Guests != sandbox.GuestQEMU:
+		return "processes of this machine"
+	case info.KVM:
+		return "virtual machines with KVM"
+	}
+	return "virtual machines, emulated without KVM (" + info.NoKVM + ")"
 }
 
 // findOrStartSandbox starts the sandbox in the background when none runs. Only one process at a time does so, and none while
@@ -157,6 +185,9 @@ func (a *app) findOrStartSandbox(ctx context.Context, args ...string) (info sand
 	err = sandbox.Exclusive(ctx, a.sandboxDir(), func() (err error) {
 		info, err = sandbox.Find(a.sandboxDir())
 		if errors.Is(err, sandbox.ErrNotRunning) {
+			if _, err := a.sandboxImage(ctx); err != nil {
+				return err
+			}
 			a.progress().Status(func(time.Duration) string { return "starting the sandbox" })
 			info, err = a.startSandbox(ctx, args...)
 			started = true
@@ -172,7 +203,10 @@ func (a *app) startSandbox(ctx context.Context, args ...string) (sandbox.Info, e
 	if err != nil {
 		return sandbox.Info{}, err
 	}
-	argv := append([]string{program, "sandbox", "serve", "--background", "--state-dir", a.flags.stateDir}, args...)
+	argv := append([]string{program, "--sandbox=" + a.flags.sandbox, "sandbox", "serve", "--background", "--state-dir", a.flags.stateDir}, args...)
+	if a.flags.config != "" {
+		argv = append(argv, "--config", a.flags.config)
+	}
 	if a.log.Enabled(ctx, slog.LevelDebug) {
 		argv = append(argv, "--log-level", "debug")
 	}

@@ -53,8 +53,8 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
-			case "fio":
-				_, err := exec.LookPath("fio")
+			case "fio", "qemu-img", "qemu-system-x86_64":
+				_, err := exec.LookPath(name)
 				return err == nil, nil
 			case "shared":
 				_, err := os.Stat(filepath.Join(sharedDir(), "blog"))

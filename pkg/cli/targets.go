@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,6 +112,11 @@ func (r *labRun) connectTarget(ctx context.Context, m *machine) error {
 	}
 	if m.facts, err = factsOf(ctx, m.host, m.name, script); err != nil {
 		return err
+	}
+	for key, value := range r.Journal.State().Facts[m.name] {
+		if strings.HasPrefix(key, stepFact) {
+			m.facts[key] = value
+		}
 	}
 	return r.checkTarget(m)
 }

@@ -58,8 +58,20 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	default:
 		a.progress().Line("lab %s is up: %s in %s", run.Lab.Name, ui.Count(len(run.Lab.VMs), "VM"), ui.Short(time.Since(begun)))
 	}
+	err = run.learnSteps()
 	if a.json() && !options.quiet {
-		err = a.status(ctx, spec)
+		err = errors.Join(err, a.status(ctx, spec))
 	}
 	return errors.Join(err, run.Close())
+}
+
+// learnSteps keeps how long the VMs' steps took, for the results.
+func (r *labRun) learnSteps() error {
+	var err error
+	for _, vm := range r.Lab.VMs {
+		if facts := r.steps.facts(vm.Name); len(facts) > 0 {
+			err = errors.Join(err, r.Journal.Learn(vm.Name, facts))
+		}
+	}
+	return err
 }

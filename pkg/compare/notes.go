@@ -15,6 +15,8 @@ func SandboxWarning(run *results.Run) string {
 		return ""
 	case "host":
 		return "SANDBOX: host processes, not virtual machines: the numbers say nothing about VMs."
+	case "qemu":
+		return "SANDBOX: virtual machines on one machine beside everything else, mostly emulated: the numbers say nothing about a Proxmox VE."
 	default:
 		return "SANDBOX (" + run.Provenance.Sandbox + "): a simulated Proxmox VE: the numbers say nothing about a real one."
 	}

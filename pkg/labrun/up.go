@@ -10,6 +10,7 @@ import (
 	"labctl/pkg/apply"
 	"labctl/pkg/inventory"
 	"labctl/pkg/journal"
+	"labctl/pkg/labspec"
 	"labctl/pkg/plan"
 	"labctl/pkg/pve"
 	"labctl/pkg/seed"
@@ -40,6 +41,9 @@ func (r *Run) Up(ctx context.Context, options UpOptions) (changed bool, err erro
 		return false, err
 	}
 	if err := r.begin(found); err != nil {
+		return true, err
+	}
+	if todo, err = r.planUploads(ctx, todo, before); err != nil {
 		return true, err
 	}
 	return true, r.carryOut(ctx, todo, before, options)
@@ -93,7 +97,7 @@ func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Pl
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.Up(plan.Wanted{Lab: r.Lab, Templates: templates, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed)})
+	return plan.Up(plan.Wanted{Lab: r.Lab, Templates: templates, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed), SeedFile: r.seedFile, MAC: r.seedMAC})
 }
 
 // templates finds the template for every node, and checks the storages there.
@@ -111,6 +115,26 @@ func (r *Run) templates(ctx context.Context, observed inventory.Observed) (map[s
 		found[node] = template
 	}
 	return found, nil
+}
+
+// seedFile is the name of a VM's cloud-init image on a storage.
+func (r *Run) seedFile(vm string) string {
+	name := inventory.UploadName{Lab: r.Lab.Name, Run: "RUN", For: vm, Owner: r.labs.Owner, Ext: "iso"}
+	if r.Active() {
+		name.Run = r.mark().Run
+	}
+	return name.FileName()
+}
+
+// seedMAC is the MAC address that a VM's image knows it by.
+func (r *Run) seedMAC(vm string) string { return seed.MAC(r.mark().Run, vm) }
+
+// planUploads plans anew with the run's ID in the names of the images, once there is a run.
+func (r *Run) planUploads(ctx context.Context, todo plan.Plan, observed inventory.Observed) (plan.Plan, error) {
+	if r.Lab.CloudInit.Mode != labspec.CloudInitISO {
+		return todo, nil
+	}
+	return r.planFor(ctx, observed)
 }
 
 // isReady says whether the journal knows a running VM as ready.
@@ -139,6 +163,7 @@ func (r *Run) carryOut(ctx context.Context, todo plan.Plan, before inventory.Obs
 	executor := r.executor()
 	executor.Lab, executor.KeepGoing, executor.Readiness = r.Lab, options.KeepGoing, options.Readiness
 	executor.CloudInit = func(index int) []pve.Param { return r.cloudInit(index, publicKey) }
+	executor.SeedImage = func(index int) ([]byte, error) { return seed.Image(r.Lab, index, r.mark().Run, publicKey) }
 	err = executor.Up(ctx, todo)
 	if err == nil || options.Keep || options.KeepGoing {
 		return err

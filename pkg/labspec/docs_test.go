@@ -14,7 +14,7 @@ func tables() map[string]object {
 	vm := vmFields(new(VM))
 	return map[string]object{
 		"lab": labFields(doc), "template": templateFields(new(Template)), "replicas": replicaFields(new(Replica)), "image": imageFields(new(Image)), "vmids": vmidFields(new(VMIDRange)),
-		"network": networkFields(new(Network)), "vms": vm, "osDisk": osDiskFields(new(OSDisk)),
+		"network": networkFields(new(Network)), "cloudInit": cloudInitFields(new(CloudInit)), "vms": vm, "osDisk": osDiskFields(new(OSDisk)),
 		"dataDisk": dataDiskFields(new(DataDisk)), "host": hostFields(new(Host)), "suite": suiteFields(new(Suite)),
 		"workloads": workloadFields(new(Workload)),
 	}

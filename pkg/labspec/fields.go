@@ -54,6 +54,7 @@ func labFields(d *document) object {
 			key: "user", value: words(&l.User, userName), fallback: "labctl", examples: []string{"labctl"},
 			doc: "Account that cloud-init creates in the guests and labctl logs in with, by a key made for the lab run.",
 		},
+		{key: "cloudInit", value: cloudInitFields(&l.CloudInit), doc: "How the guests get their first configuration."},
 		{key: "network", value: networkFields(&l.Network), doc: "How the VMs are reached."},
 		{
 			key: "vmDefaults", value: layer{machineFields(&d.vmDefaults)},

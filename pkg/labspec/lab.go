@@ -15,6 +15,7 @@ type Lab struct {
 	Clone       CloneMode
 	VMIDs       VMIDRange
 	User        string // account that cloud-init creates in the guests
+	CloudInit   CloudInit
 	Network     Network
 	VMs         []VM
 	Host        *Host // nil: the PVE host is not measured

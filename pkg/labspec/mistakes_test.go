@@ -49,7 +49,7 @@ var mistakes = []struct{ name, replace, by, want string }{
 	// keys
 	{
 		"unknown", "node: pve", "node: pve\nfoo: 1",
-		`lab.yaml:4:1: foo: unknown key: the keys here are apiVersion, name, description, node, spread, pool, template, clone, vmids, user, network, vmDefaults, vms, host, suite`,
+		`lab.yaml:4:1: foo: unknown key: the keys here are apiVersion, name, description, node, spread, pool, template, clone, vmids, user, cloudInit, network, vmDefaults, vms, host, suite`,
 	},
 	{
 		"case", "vmDefaults", "vmdefaults",

@@ -49,7 +49,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 	option := func(name, value string) fio.Option { return fio.Option{Name: name, Value: value, HasValue: true} }
 	want := &Lab{
 		APIVersion: APIVersion, Name: "base", Node: "pve", Pool: "labctl",
-		Template: Template{VMID: 9000}, Clone: CloneLinked, VMIDs: VMIDRange{9100, 9109}, User: "labctl",
+		Template: Template{VMID: 9000}, Clone: CloneLinked, VMIDs: VMIDRange{9100, 9109}, User: "labctl", CloudInit: CloudInit{Mode: CloudInitNative},
 		Network: Network{
 			Bridge: "vmbr0", Gateway: netip.MustParseAddr("10.0.0.1"),
 			Address: AddressPattern{netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("10.0.0.20"), 24},

@@ -17,6 +17,7 @@ func validate(l *Lab, report reporter) {
 	checkVMIDs(l, report)
 	checkNames(l, report)
 	checkAddresses(l, report)
+	checkCloudInit(l, report)
 	for i, vm := range l.VMs {
 		checkDataDisk(i, vm.DataDisk, report)
 	}

@@ -15,6 +15,10 @@ type Wanted struct {
 	Observed  inventory.Observed
 	VMIDs     []int                // free VMIDs for the VMs that do not exist yet, in the order of the spec
 	IsReady   func(vm string) bool // the journal says that the running VM was found ready
+	// SeedFile is the name of a VM's cloud-init image on the storage; it is used in the mode iso only.
+	SeedFile func(vm string) string
+	// MAC is a VM's MAC address, in the mode iso only: the image names it before the VM exists.
+	MAC func(vm string) string
 }
 
 // Missing counts the VMs of the lab that do not exist.
@@ -76,6 +80,9 @@ func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
 		Pool: lab.Pool, Full: lab.Clone == labspec.CloneFull,
 	}
 	sequence := Sequence{Node: vm.Node, VMID: vmid, Steps: []Step{clone, configure(wanted, vm)}}
+	if image, ok := seedImage(wanted, vm); ok {
+		sequence.Steps = []Step{image, clone, configure(wanted, vm)}
+	}
 	grow, err := growth(vm, slot, template.Config)
 	if err != nil {
 		return Sequence{}, err
@@ -98,6 +105,9 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 		}
 		return sequence, nil
 	case drift != nil:
+		if image, ok := seedImage(wanted, vm); ok {
+			sequence.Steps = append(sequence.Steps, image) // whether the first upload was whole is not known
+		}
 		sequence.Steps = append(sequence.Steps, reconfigure(wanted, vm, found.Config))
 	}
 	slot, ok := osSlot(found.Config)
@@ -115,14 +125,15 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 
 // configure sets everything that the template does not say.
 func configure(wanted Wanted, vm labspec.VM) Configure {
-	settings := hardware(wanted.Lab, vm, wanted.Templates[vm.Node].Config)
+	config := wanted.Templates[vm.Node].Config
+	settings := withSeed(hardware(wanted.Lab, vm, config), wanted, vm, config)
 	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)})}
 }
 
 // reconfigure sends everything again but never allocates a data disk twice: a failed configuration is half done, at
 // random (pve-api lab-findings §46).
 func reconfigure(wanted Wanted, vm labspec.VM, actual inventory.Config) Configure {
-	settings := hardware(wanted.Lab, vm, actual)
+	settings := withSeed(hardware(wanted.Lab, vm, actual), wanted, vm, actual)
 	slot := DataSlot(vm.DataDisk)
 	value := allocation(vm.DataDisk)
 	if disk, ok := actual.Drive(slot); ok {

@@ -149,6 +149,13 @@ func Drift(lab *labspec.Lab, vm labspec.VM, vmid int, actual inventory.Config) e
 	if vm.DataDisk.Bus == labspec.BusSCSI && vm.DataDisk.IOThread {
 		check("scsihw", "virtio-scsi-single", actual.Raw["scsihw"])
 	}
+	if lab.CloudInit.Mode == labspec.CloudInitISO {
+		slot := seedSlot(actual)
+		disk, _ := actual.Drive(slot)
+		if _, ours := inventory.ParseUploadName(disk.Volume); !ours {
+			check(slot, lab.CloudInit.Storage+":iso/…", disk.Volume)
+		}
+	}
 	if len(differences) == 0 {
 		return nil
 	}

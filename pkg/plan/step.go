@@ -155,7 +155,16 @@ func (Stop) Detail() string { return "at once" }
 func (Destroy) Detail() string { return "with its disks, jobs and leftover volumes" }
 
 // Detail says how.
-func (Prove) Detail() string { return "no volume of this VMID is left" }
+func (p Prove) Detail() string {
+	switch {
+	case p.Beside:
+		return "no volume of ours is left beside those of the VM that is somebody else's now"
+	case p.LookOnly:
+		return "no volume of this VMID is left; what is found is reported and not removed"
+	default:
+		return "no volume of this VMID is left"
+	}
+}
 
 func (Upload) sealed()    {}
 func (Free) sealed()      {}

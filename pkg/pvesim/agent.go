@@ -38,12 +38,20 @@ func (k *call) agent() (Agent, error) {
 	return nil, failure("QEMU guest agent is not running")
 }
 
-// agentCommand is an agent call without parameters whose answer comes wrapped.
-func agentCommand(ask func(k *call, a Agent) any) handler {
+// agentCommand is an agent call without parameters whose answer comes wrapped: a real agent is asked by the name, for
+// others ask makes the answer, and nil means that they cannot.
+func agentCommand(name string, ask func(k *call, a Agent) any) handler {
 	return func(k *call) (any, error) {
 		a, err := k.agent()
 		if err != nil {
 			return nil, err
+		}
+		if real, ok := a.(RealAgent); ok {
+			said, err := k.execute(real, name, nil)
+			return agentResult{said}, err
+		}
+		if ask == nil {
+			return agentUnable(k)
 		}
 		return agentResult{ask(k, a)}, nil
 	}
@@ -139,7 +147,7 @@ func agentFileRead(k *call) (any, error) {
 		return nil, err
 	}
 	path := k.params.text("file")
-	content, err := a.ReadFile(path)
+	content, err := k.readFile(a, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, failure("Agent error: failed to open file '%s' (mode: 'r'): No such file or directory", path)
@@ -174,15 +182,22 @@ func agentUsers(*call, Agent) any { return []empty{} }
 
 // agentGeneric is POST .../agent, the old way to give a command.
 func agentGeneric(k *call) (any, error) {
-	commands := map[string]func(*call, Agent) any{
-		"ping": agentPing, "info": agentInfo, "get-osinfo": agentOSInfo, "get-host-name": agentHostName, "get-time": agentTime,
-		"get-timezone": agentTimezone, "get-users": agentUsers, "network-get-interfaces": agentInterfaces,
-	}
-	ask, ok := commands[k.params.text("command")]
+	command := k.params.text("command")
+	ask, ok := agentCommands()[command]
 	if !ok {
 		return agentUnable(k)
 	}
-	return agentCommand(ask)(k)
+	return agentCommand(command, ask)(k)
+}
+
+// agentCommands are the commands without parameters, by their names in the API.
+func agentCommands() map[string]func(*call, Agent) any {
+	return map[string]func(*call, Agent) any{
+		"ping": agentPing, "info": agentInfo, "get-osinfo": agentOSInfo, "get-host-name": agentHostName, "get-time": agentTime,
+		"get-timezone": agentTimezone, "get-users": agentUsers, "network-get-interfaces": agentInterfaces,
+		"get-fsinfo": nil, "get-vcpus": nil, "get-memory-blocks": nil, "get-memory-block-info": nil, "fstrim": nil,
+		"fsfreeze-status": nil, "fsfreeze-freeze": nil, "fsfreeze-thaw": nil,
+	}
 }
 
 // agentUnable is for commands that change or run something in a guest: the agents here cannot.

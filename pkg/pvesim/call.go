@@ -21,6 +21,8 @@ type upload struct {
 	name string
 	size int64
 	sums map[string]string // by algorithm
+	// small is the content, unless the file is larger than maxKept.
+	small []byte
 }
 
 // params are the parameters of a request: those of the path, the query and the body in one.

@@ -56,8 +56,29 @@ func dumpCloudinit(k *call) (any, error) {
 	case "network":
 		return v.networkData(), nil
 	}
+	return v.metaData(), nil
+}
+
+// metaData is the meta-data that Proxmox writes: the instance is another one when anything changes.
+func (v *vm) metaData() string {
 	sum := sha1.Sum([]byte(v.userData() + v.networkData()))
-	return "instance-id: " + hex.EncodeToString(sum[:]) + "\n", nil
+	return "instance-id: " + hex.EncodeToString(sum[:]) + "\n"
+}
+
+// cloudInit is the content of the VM's cloud-init drive: what Proxmox generates, or the snippets that cicustom names
+// in its place.
+func (c *Cluster) cloudInit(v *vm, slot string) *GuestCloudInit {
+	content := &GuestCloudInit{Slot: slot, User: v.userData(), Network: v.networkData(), Meta: v.metaData()}
+	parts := map[string]*string{
+		"user": &content.User, "network": &content.Network, "meta": &content.Meta, "vendor": &content.VendorData,
+	}
+	for kind, volid := range parseOptions(v.config["cicustom"]) {
+		part, known := parts[kind]
+		if snippet, ok := c.volumeOn(v.node, volid); ok && known {
+			*part = string(snippet.data)
+		}
+	}
+	return content
 }
 
 // userData is the user-data that Proxmox writes.

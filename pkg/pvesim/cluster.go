@@ -92,6 +92,21 @@ func (c *Cluster) unlock() { <-c.gate }
 func (c *Cluster) enter() {
 	c.lock()
 	c.advance(time.Now())
+	c.reap()
+}
+
+// reap notices guests that ended by themselves, as qmeventd does.
+func (c *Cluster) reap() {
+	for _, v := range c.vms {
+		if v.process == nil {
+			continue
+		}
+		if mortal, ok := v.process.guest.(Mortal); ok && mortal.Ended() {
+			c.logger.Info("guest ended by itself", "vmid", v.id)
+			v.process = nil
+			c.applyPending(v)
+		}
+	}
 }
 
 // Advance applies everything that is due by now. Requests do it by themselves; tests that look at the state directly

@@ -15,7 +15,7 @@ type Faults struct {
 	Faults []Fault `yaml:"faults"`
 }
 
-// Fault is one thing that goes wrong. Exactly one of Request, Task, Volume, Lock and Agent says where.
+// Fault is one thing that goes wrong. Exactly one of Request, Task, Volume, Lock, Agent and Boot says where.
 type Fault struct {
 	Name    string        `yaml:"name"`
 	Request *RequestMatch `yaml:"request"`
@@ -23,6 +23,7 @@ type Fault struct {
 	Volume  *VolumeMatch  `yaml:"volume"`
 	Lock    *LockMatch    `yaml:"lock"`
 	Agent   *AgentMatch   `yaml:"agent"`
+	Boot    *BootMatch    `yaml:"boot"`
 
 	Skip  int `yaml:"skip"`  // so many matching occurrences pass unharmed first
 	Times int `yaml:"times"` // so many are hit then; 0 means one, -1 all
@@ -60,6 +61,11 @@ type AgentMatch struct {
 	VMID int `yaml:"vmid"` // 0 is every VM
 }
 
+// BootMatch selects starts of guests.
+type BootMatch struct {
+	VMID int `yaml:"vmid"` // 0 is every VM
+}
+
 // Action is what happens. Which fields make sense depends on the match.
 type Action struct {
 	// Delay comes before everything else: before a request is looked at, before a worker is killed, before a volume
@@ -71,6 +77,10 @@ type Action struct {
 	Drop    string   `yaml:"drop"`    // before or after: the connection ends without an answer, before or after the effect
 	Migrate string   `yaml:"migrate"` // the VM of the path has moved to this node
 	Claim   bool     `yaml:"claim"`   // somebody else takes the VMID that the request wants (vmid or newid)
+
+	// Lose is what gets lost on the way: parameters of a request, such as sshkeys, or options of one, such as scsi1.ssd; with
+	// boot, options of a disk that the configuration keeps but the guest does not get.
+	Lose []string `yaml:"lose"`
 
 	Kill bool `yaml:"kill"` // for tasks: SIGKILL, so that locks and half-made things stay
 
@@ -110,11 +120,11 @@ func ParseFaults(name string, data []byte) (Faults, error) {
 
 func (f Fault) validate() error {
 	places := 0
-	for _, given := range []bool{f.Request != nil, f.Task != nil, f.Volume != nil, f.Lock != nil, f.Agent != nil} {
+	for _, given := range []bool{f.Request != nil, f.Task != nil, f.Volume != nil, f.Lock != nil, f.Agent != nil, f.Boot != nil} {
 		places += bit(given)
 	}
 	if places != 1 {
-		return errors.New("exactly one of request, task, volume, lock and agent must be given")
+		return errors.New("exactly one of request, task, volume, lock, agent and boot must be given")
 	}
 	if d := f.Do.Drop; d != "" && d != "before" && d != "after" {
 		return fmt.Errorf("drop is before or after, not %q", d)
@@ -137,11 +147,12 @@ func (f Fault) validateAction() error {
 		"refuse": f.Request != nil, "drop": f.Request != nil, "migrate": f.Request != nil, "claim": f.Request != nil,
 		"kill": f.Task != nil, "fail": f.Task != nil || f.Volume != nil, "busy": f.Volume != nil, "full": f.Volume != nil,
 		"timeout": f.Lock != nil, "down": f.Agent != nil, "addresses": f.Agent != nil,
+		"lose": f.Request != nil || f.Boot != nil,
 	}
 	given := map[string]bool{
 		"refuse": d.Refuse != nil, "drop": d.Drop != "", "migrate": d.Migrate != "", "claim": d.Claim, "kill": d.Kill,
 		"fail": d.Fail != "", "busy": d.Busy, "full": d.Full, "timeout": d.Timeout, "down": d.Down,
-		"addresses": d.Addresses != nil,
+		"addresses": d.Addresses != nil, "lose": d.Lose != nil,
 	}
 	some := d.Delay > 0
 	for _, action := range sortedKeys(given) {

@@ -26,7 +26,7 @@ func storedName(content, name string) (string, error) {
 	return name, nil
 }
 
-// uploadFile is POST .../storage/{storage}/upload. What was sent is measured, not kept.
+// uploadFile is POST .../storage/{storage}/upload. What was sent is measured; only small files are kept.
 func uploadFile(k *call) (any, error) {
 	s, err := k.pathStorage()
 	if err != nil {
@@ -51,7 +51,7 @@ func uploadFile(k *call) (any, error) {
 			return fmt.Errorf("checksum mismatch: got '%s' != expect '%s'", k.upload.sums[k.params.text("checksum-algorithm")], sum)
 		}
 		w.logf("command: cp -- %s %s", temporary, target)
-		s.addFile(content, name, k.upload.size, k.clock)
+		s.addFile(content, name, k.upload.size, k.clock).data = k.upload.small
 		w.logf("finished file import successfully")
 		return nil
 	})

@@ -1,6 +1,8 @@
 package pvesim
 
 import (
+	"context"
+	"encoding/json"
 	"io/fs"
 	"net/netip"
 	"time"
@@ -29,6 +31,26 @@ type GuestSpec struct {
 	Disks     []GuestDisk
 	MAC       string    // of net0, upper case
 	Started   time.Time // when the start took effect; may lie a little in the past
+
+	Config    map[string]string // the configuration file (qm.conf(5)) as QEMU is started by it
+	CloudInit *GuestCloudInit   // nil without a cloud-init drive
+	ISOs      []GuestISO        // ISO images in CD drives
+}
+
+// GuestCloudInit is what Proxmox VE writes to the cloud-init drive: the files of the NoCloud data source.
+type GuestCloudInit struct {
+	Slot       string // ide2, ...
+	User       string // user-data
+	Network    string // network-config
+	Meta       string // meta-data
+	VendorData string // vendor-data; empty: no such file
+}
+
+// GuestISO is an ISO image in a CD drive.
+type GuestISO struct {
+	Slot    string
+	Volume  string // storage:iso/name
+	Content []byte // nil when the sandbox does not know it
 }
 
 // GuestDisk is one disk of a guest.
@@ -38,6 +60,8 @@ type GuestDisk struct {
 	SizeBytes int64
 	Serial    string            // as the guest sees it; empty: "drive-" and the slot
 	Options   map[string]string // cache, discard, ssd, iothread, ...
+	System    bool              // it began as the template's disk, with its operating system
+	Linked    bool              // it shares the template's blocks instead of having a copy
 }
 
 // Guest is one running guest.
@@ -48,6 +72,14 @@ type Guest interface {
 	PowerOff() error
 }
 
+// Mortal is a Guest that can end by itself, as a real one does that powers itself off or whose process is killed.
+type Mortal interface {
+	// Ended says whether the guest runs no more.
+	Ended() bool
+	// PressPowerButton asks the guest's operating system to shut down; Ended tells when it has.
+	PressPowerButton() error
+}
+
 // Agent is a guest agent that answers.
 type Agent interface {
 	Interfaces() []AgentInterface
@@ -55,6 +87,20 @@ type Agent interface {
 	ReadFile(path string) ([]byte, error)
 	OSInfo() AgentOSInfo
 }
+
+// RealAgent is an Agent inside of a real operating system: what it says is passed on as it is.
+type RealAgent interface {
+	Agent
+	// Execute sends a command of the guest agent's protocol ("guest-exec") and returns what the answer has as "return".
+	// An answer that is an error becomes an *AgentError.
+	Execute(ctx context.Context, command string, arguments any) (json.RawMessage, error)
+}
+
+// AgentError is a guest agent's own error.
+type AgentError struct{ Description string }
+
+// Error is the agent's description.
+func (e *AgentError) Error() string { return e.Description }
 
 // AgentInterface is a network interface as the guest sees it.
 type AgentInterface struct {

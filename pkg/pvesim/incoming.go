@@ -165,10 +165,14 @@ func (in *incoming) perlError(text string, line8, line9 int) error {
 	return &earlyError{textAnswer(http.StatusInternalServerError, text, text+"\n")}
 }
 
-// readFile measures a file and forgets it.
+// maxKept is the largest upload whose content is kept: enough for a seed, not for an installation medium.
+const maxKept = 4 << 20
+
+// readFile measures a file and keeps it if it is small.
 func readFile(part *multipart.Part) (*upload, error) {
 	sums := map[string]hash.Hash{"md5": md5.New(), "sha1": sha1.New(), "sha256": sha256.New(), "sha512": sha512.New()}
-	var all []io.Writer
+	small := &bytes.Buffer{}
+	all := []io.Writer{&keeper{small}}
 	for _, h := range sums {
 		all = append(all, h)
 	}
@@ -177,5 +181,19 @@ func readFile(part *multipart.Part) (*upload, error) {
 	for name, h := range sums {
 		u.sums[name] = hex.EncodeToString(h.Sum(nil))
 	}
+	if size <= maxKept {
+		u.small = small.Bytes()
+	}
 	return u, err
+}
+
+// keeper keeps what is written to it, up to maxKept bytes and one write more.
+type keeper struct{ *bytes.Buffer }
+
+// Write implements io.Writer.
+func (k *keeper) Write(p []byte) (int, error) {
+	if k.Len() <= maxKept {
+		return k.Buffer.Write(p)
+	}
+	return len(p), nil
 }

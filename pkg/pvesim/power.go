@@ -98,7 +98,9 @@ func (c *Cluster) boot(v *vm) error {
 		v.run(c, nil)
 		return nil
 	}
-	guest, err := c.guests.Boot(c.guestSpec(v))
+	spec := c.guestSpec(v)
+	c.bootFault(&spec)
+	guest, err := c.guests.Boot(spec)
 	if err != nil {
 		return fmt.Errorf("start failed: %w", err)
 	}
@@ -166,12 +168,15 @@ func shutdownVM(k *call) (any, error) {
 
 func (k *call) shutdownSteps(v *vm) []step {
 	off := func(*worker) error { return k.powerOff(v) }
+	if mortal, ok := v.process.guest.(Mortal); ok {
+		return k.realShutdown(v, mortal, off)
+	}
 	if v.process.guest != nil {
 		if _, up := v.process.guest.Agent(); up {
 			return []step{sleepFor(k.timings.Shutdown), off}
 		}
 	}
-	limit := time.Duration(k.params.number("timeout", 60)) * time.Second
+	limit := k.shutdownLimit()
 	steps := []step{sleepFor(limit)}
 	if v.agentEnabled() {
 		steps = append([]step{k.pingInVain(v)}, steps...)
@@ -180,6 +185,32 @@ func (k *call) shutdownSteps(v *vm) []step {
 		return append(steps, func(w *worker) error { w.logf("VM still running - terminating now with SIGTERM"); return nil }, off)
 	}
 	return append(steps, func(*worker) error { return errors.New("VM quit/powerdown failed - got timeout") })
+}
+
+// shutdownLimit is how long a guest may take to shut down.
+func (k *call) shutdownLimit() time.Duration {
+	return time.Duration(k.params.number("timeout", 60)) * time.Second
+}
+
+// realShutdown asks a guest's operating system to shut down and waits until it has.
+func (k *call) realShutdown(v *vm, mortal Mortal, off step) []step {
+	const glance = 200 * time.Millisecond
+	deadline := k.clock.Add(k.shutdownLimit())
+	var look step
+	look = func(w *worker) error {
+		switch {
+		case v.process == nil || mortal.Ended():
+			return k.powerOff(v)
+		case k.clock.Before(deadline):
+			w.do(sleepFor(glance), look)
+			return nil
+		case k.params.flag("forceStop"):
+			w.logf("VM still running - terminating now with SIGTERM")
+			return off(w)
+		}
+		return errors.New("VM quit/powerdown failed - got timeout")
+	}
+	return []step{func(*worker) error { return mortal.PressPowerButton() }, look}
 }
 
 // pingInVain is the attempt to reach an agent that is not there. A signal ends only this attempt, not the task.

@@ -3,6 +3,7 @@ package pvesim
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 const (
@@ -96,21 +97,21 @@ func vmRoutes() []route {
 
 func agentRoutes() []route {
 	const agent = guestPath + "/agent"
-	return []route{
+	routes := []route{
 		{onPost, agent, agentGeneric},
-		{onPost, agent + "/ping", agentCommand(agentPing)},
-		{onGet, agent + "/info", agentCommand(agentInfo)},
-		{onGet, agent + "/get-osinfo", agentCommand(agentOSInfo)},
-		{onGet, agent + "/get-host-name", agentCommand(agentHostName)},
-		{onGet, agent + "/get-time", agentCommand(agentTime)},
-		{onGet, agent + "/get-timezone", agentCommand(agentTimezone)},
-		{onGet, agent + "/get-users", agentCommand(agentUsers)},
-		{onGet, agent + "/network-get-interfaces", agentCommand(agentInterfaces)},
 		{onGet, agent + "/file-read", agentFileRead},
-		{onPost, agent + "/file-write", agentUnable},
-		{onPost, agent + "/exec", agentUnable},
-		{onGet, agent + "/exec-status", agentUnable},
+		{onPost, agent + "/file-write", agentFileWrite},
+		{onPost, agent + "/exec", agentExec},
+		{onGet, agent + "/exec-status", agentExecStatus},
 	}
+	for name, ask := range agentCommands() {
+		on := onPost
+		if name == "info" || name == "network-get-interfaces" || strings.HasPrefix(name, "get-") {
+			on = onGet
+		}
+		routes = append(routes, route{on, agent + "/" + name, agentCommand(name, ask)})
+	}
+	return routes
 }
 
 func accessRoutes() []route {

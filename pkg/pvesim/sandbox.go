@@ -44,7 +44,7 @@ func SandboxTopology(major int) Topology {
 		Roles: []RoleSpec{
 			{Name: "LabctlVM", Privileges: sandboxVMPrivileges(major)},
 			{Name: "LabctlStore", Privileges: []string{"Datastore.AllocateSpace", "Datastore.Audit"}},
-			{Name: "LabctlImages", Privileges: []string{"Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"}},
+			{Name: "LabctlImages", Privileges: []string{"Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit"}},
 			{Name: "LabctlNetwork", Privileges: []string{"Sys.AccessNetwork"}},
 		},
 		Users: []UserSpec{
@@ -85,7 +85,7 @@ func sandboxGrants() []GrantSpec {
 			GrantSpec{Path: "/pool/" + SandboxPool, Who: who, Role: "LabctlVM", Propagate: true},
 			GrantSpec{Path: "/vms/9000", Who: who, Role: "PVETemplateUser", Propagate: true},
 			GrantSpec{Path: "/storage/" + SandboxStorage, Who: who, Role: "LabctlStore", Propagate: true},
-			GrantSpec{Path: "/storage/local", Who: who, Role: "LabctlImages", Propagate: true},
+			GrantSpec{Path: "/storage/local", Who: who, Role: "LabctlImages", Propagate: true}, // for template builds and labs with cloudInit.mode iso
 			GrantSpec{Path: "/nodes/" + SandboxNode, Who: who, Role: "LabctlNetwork", Propagate: true},
 			GrantSpec{Path: "/sdn/zones/localnetwork/" + SandboxBridge, Who: who, Role: "PVESDNUser", Propagate: true},
 		)

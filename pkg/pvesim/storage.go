@@ -41,7 +41,8 @@ type volume struct {
 	sha256      string // files: of what is in it; empty: nobody cares
 	base        *volume
 	created     time.Time
-	holdsSystem bool // something bootable is on it
+	holdsSystem bool   // something bootable is on it
+	data        []byte // of a small file, when it is known
 }
 
 func newStorage(s StorageSpec, now time.Time) *storage {
@@ -52,6 +53,7 @@ func newStorage(s StorageSpec, now time.Time) *storage {
 	for _, f := range s.Files {
 		v := st.addFile(f.Content, f.Name, f.SizeBytes, now)
 		v.virtual, v.sha256 = f.VirtualBytes, f.SHA256
+		v.data = []byte(f.Text)
 	}
 	return st
 }

@@ -58,6 +58,8 @@ type FileSpec struct {
 	VirtualBytes int64
 	// SHA256 is what a checksum of the file yields, in hex. A file without one passes every check.
 	SHA256 string
+	// Text is what a small file holds, such as a snippet; it counts only for guests that can read it.
+	Text string
 }
 
 // TemplateSpec is a VM template with one base disk and a cloud-init drive.

@@ -161,8 +161,9 @@ func (c *Cluster) bootable(v *vm) bool {
 func (c *Cluster) guestSpec(v *vm) GuestSpec {
 	spec := GuestSpec{
 		VMID: v.id, UUID: parseOptions(v.config["smbios1"])["uuid"], Name: v.name(), CIUser: v.config["ciuser"],
-		Cores: v.cpus(), MemoryMiB: v.memory() >> 20, Started: c.clock,
+		Cores: v.cpus(), MemoryMiB: v.memory() >> 20, Started: c.clock, Config: maps.Clone(v.config),
 	}
+	delete(spec.Config, "description")
 	if keys, err := url.PathUnescape(v.config["sshkeys"]); err == nil {
 		for line := range strings.Lines(keys) {
 			if line = strings.TrimSpace(line); line != "" {
@@ -180,15 +181,27 @@ func (c *Cluster) guestSpec(v *vm) GuestSpec {
 	first, _, _ := strings.Cut(v.config["net0"], ",")
 	_, spec.MAC, _ = strings.Cut(first, "=")
 	for _, key := range v.drives() {
-		d := parseDrive(v.config[key])
-		if d.isCDROM() || !d.hasVolume() {
-			continue
-		}
+		c.addDrive(&spec, v, key)
+	}
+	return spec
+}
+
+// addDrive describes one drive: a disk, the cloud-init drive, or a CD.
+func (c *Cluster) addDrive(spec *GuestSpec, v *vm, key string) {
+	d := parseDrive(v.config[key])
+	real, known := c.volumeOn(v.node, d.volume)
+	switch {
+	case !d.hasVolume():
+	case d.isCloudinit():
+		spec.CloudInit = c.cloudInit(v, key)
+	case d.isCDROM() && known:
+		spec.ISOs = append(spec.ISOs, GuestISO{Slot: key, Volume: d.volume, Content: real.data})
+	case d.isCDROM():
+	default:
 		disk := GuestDisk{Slot: key, Volume: d.volume, SizeBytes: d.size(), Serial: d.options["serial"], Options: d.options}
-		if real, ok := c.volumeOn(v.node, d.volume); ok {
-			disk.SizeBytes = real.size
+		if known {
+			disk.SizeBytes, disk.System, disk.Linked = real.size, real.holdsSystem, real.base != nil
 		}
 		spec.Disks = append(spec.Disks, disk)
 	}
-	return spec
 }

@@ -24,7 +24,17 @@ type Info struct {
 	TokenSecret string `json:"token_secret"`
 	Gateway     string `json:"gateway"` // host:port of an HTTP CONNECT proxy into the guests' network
 	Host        Host   `json:"host"`
+	Guests      string `json:"guests"`             // what VMs are: GuestProcesses or GuestQEMU
+	Machines    string `json:"machines,omitempty"` // folder of the virtual machines, with their consoles
+	KVM         bool   `json:"kvm"`                // they run with KVM
+	NoKVM       string `json:"no_kvm,omitempty"`   // why they do not
 }
+
+// What the VMs of a sandbox are.
+const (
+	GuestProcesses = "processes" // of this machine
+	GuestQEMU      = "qemu"      // virtual machines
+)
 
 // Host is the PVE node as a target: a process of this machine like every guest.
 type Host struct {
@@ -76,6 +86,9 @@ func readInfo(dir string) (Info, error) {
 	}
 	return info, err
 }
+
+// HasEnded says whether the process of this sandbox is gone.
+func (i Info) HasEnded() bool { return errors.Is(i.process().check(), errGone) }
 
 func (i Info) process() process { return process{i.PID, i.Started} }
 

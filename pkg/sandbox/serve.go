@@ -19,7 +19,9 @@ import (
 	"time"
 
 	"labctl/pkg/pvesim"
+	"labctl/pkg/pvesim/gateway"
 	"labctl/pkg/pvesim/guesthost"
+	"labctl/pkg/pvesim/guestimage"
 	"labctl/pkg/remote"
 )
 
@@ -34,6 +36,9 @@ type Options struct {
 	// Adjust changes the emulated cluster before it starts, such as by a fault plan; it may be nil.
 	Adjust []pvesim.Option
 	Logger *slog.Logger
+	// Image makes VMs real virtual machines with this operating system, with KVM if that works; nil: they are processes of
+	// this machine.
+	Image *guestimage.Image
 }
 
 // hostAddress is the node's address in the guests' network; the guests' own addresses come from the lab specs.
@@ -63,15 +68,15 @@ func Serve(ctx context.Context, options Options, ready func(Info) error) error {
 	if err := removeFile(infoPath(options.Dir)); err != nil {
 		return err
 	}
-	machines, err := guesthost.New(guesthost.Options{Dir: guestsPath(options.Dir), AgentAfter: 200 * time.Millisecond, Logger: options.Logger})
+	guests, err := newGuests(ctx, options)
 	if err != nil {
 		return err
 	}
-	serveErr := serve(ctx, options, machines, ready)
-	return errors.Join(serveErr, removeFile(infoPath(options.Dir)), machines.Close(), removeFile(keyPath(options.Dir)))
+	serveErr := serve(ctx, options, guests, ready)
+	return errors.Join(serveErr, removeFile(infoPath(options.Dir)), guests.close(), removeFile(keyPath(options.Dir)))
 }
 
-func serve(ctx context.Context, options Options, machines *guesthost.Machines, ready func(Info) error) error {
+func serve(ctx context.Context, options Options, guests *guests, ready func(Info) error) error {
 	secret := newSecret()
 	topology := pvesim.SandboxTopology(options.Major)
 	if options.Nodes == clusterNodes {
@@ -88,11 +93,15 @@ func serve(ctx context.Context, options Options, machines *guesthost.Machines, r
 			topology.Users[i].Tokens[j].Secret = secret
 		}
 	}
-	cluster, err := pvesim.New(topology, append([]pvesim.Option{pvesim.WithGuests(machines)}, options.Adjust...)...)
+	guests.fit(&topology)
+	if err := addSnippets(options.Dir, &topology); err != nil {
+		return err
+	}
+	cluster, err := pvesim.New(topology, append([]pvesim.Option{pvesim.WithGuests(guests.all)}, options.Adjust...)...)
 	if err != nil {
 		return err
 	}
-	host, err := addHost(options.Dir, machines)
+	host, err := addHost(options.Dir, guests.host)
 	if err != nil {
 		return err
 	}
@@ -105,25 +114,26 @@ func serve(ctx context.Context, options Options, machines *guesthost.Machines, r
 		return err
 	}
 	defer api.Close()
-	gateway, err := listen(ctx, "127.0.0.1:0")
+	way, err := listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer gateway.Close()
+	defer way.Close()
 	self, err := thisProcess()
 	if err != nil {
 		return err
 	}
 	info := Info{
 		PID: self.pid, Started: self.started, Major: options.Major, URL: "https://" + api.Addr().String(), Fingerprint: pvesim.Fingerprint(certificate),
-		TokenID: pvesim.SandboxTokenID, TokenSecret: secret, Gateway: gateway.Addr().String(), Host: host,
+		TokenID: pvesim.SandboxTokenID, TokenSecret: secret, Gateway: way.Addr().String(), Host: host,
 	}
+	guests.describe(&info)
 	if err := errors.Join(info.write(options.Dir), ready(info)); err != nil {
 		return err
 	}
 	err = runAll(ctx,
 		func(ctx context.Context) error { return cluster.Serve(ctx, api, certificate) },
-		func(ctx context.Context) error { return machines.Gateway(ctx, gateway) })
+		func(ctx context.Context) error { return gateway.Serve(ctx, way, guests.routes...) })
 	if wrong := pvesim.CheckRequests(cluster.Requests()); wrong != nil {
 		options.Logger.Error("requests were not valid against the API schemas of PVE 8 and 9", "error", wrong)
 	}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"labctl/pkg/pvesim/guesthost"
+	"labctl/pkg/pvesim/owned"
 )
 
 func keyPath(dir string) string    { return filepath.Join(dir, "host_ed25519") }
@@ -26,7 +26,7 @@ func Sweep(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeFile(infoPath(dir)), guesthost.RemoveStale(guestsPath(dir)), removeFile(keyPath(dir)), lock.Close())
+	return errors.Join(removeFile(infoPath(dir)), owned.RemoveStale(machinesPath(dir)), owned.RemoveStale(guestsPath(dir)), removeFile(keyPath(dir)), lock.Close())
 }
 
 func removeFile(path string) error {

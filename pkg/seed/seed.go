@@ -21,6 +21,9 @@ func Cloud(lab *labspec.Lab, index int) []Param {
 	if lab.Network.Nameserver.IsValid() {
 		params = append(params, Param{"nameserver", lab.Network.Nameserver.String()})
 	}
+	if lab.CloudInit.Mode == labspec.CloudInitSnippet {
+		params = append(params, Param{"cicustom", "vendor=" + lab.CloudInit.Snippet})
+	}
 	return params
 }
 

@@ -2,97 +2,24 @@ package guesthost
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"sync"
-	"time"
+
+	"labctl/pkg/pvesim/gateway"
 )
 
-// sshPort is the only port that machines are reached at.
-const sshPort = 22
-
-// headerTime is how long a client may take to say where it wants to.
-const headerTime = 10 * time.Second
-
-// Gateway serves as HTTP proxy on listener until ctx ends, and is the only way
-// to the addresses of guests: "CONNECT 10.10.10.101:22" reaches that guest's
-// SSH server. It connects to machines of this sandbox and nowhere else.
+// Gateway serves the way to these machines alone until ctx ends.
 func (m *Machines) Gateway(ctx context.Context, listener net.Listener) error {
-	address, ok := listener.Addr().(*net.TCPAddr)
-	if !ok || !address.IP.IsLoopback() {
-		return errors.Join(fmt.Errorf("serving gateway: %v is not on loopback", listener.Addr()), listener.Close())
-	}
-	var tunnels sync.WaitGroup
-	server := &http.Server{
-		ReadHeaderTimeout: headerTime,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			tunnels.Add(1)
-			defer tunnels.Done()
-			m.tunnel(ctx, w, r)
-		}),
-	}
-	release := context.AfterFunc(ctx, func() { _ = server.Close() }) // Serve says that it ended
-	defer release()
-	err := server.Serve(listener)
-	tunnels.Wait()
-	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serving gateway: %w", err)
+	return gateway.Serve(ctx, listener, m.Route)
 }
 
-// tunnel connects one client with one machine.
-func (m *Machines) tunnel(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodConnect {
-		http.Error(w, "this proxy only connects to guests of the sandbox", http.StatusMethodNotAllowed)
-		return
-	}
-	guest, err := m.dial(ctx, r.Host)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer guest.Close()
-	client, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	defer client.Close()
-	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
-		return
-	}
-	hangUp := func() { _ = client.Close(); _ = guest.Close() }
-	defer context.AfterFunc(ctx, hangUp)()
-	// SSH has no use for a half-open connection: the end of one direction ends both.
-	var both sync.WaitGroup
-	both.Go(func() { defer hangUp(); _, _ = io.Copy(guest, buffered) })
-	both.Go(func() { defer hangUp(); _, _ = io.Copy(client, guest) })
-	both.Wait()
-}
-
-// dial connects to the machine that has an address now.
-func (m *Machines) dial(ctx context.Context, target string) (net.Conn, error) {
-	address, err := netip.ParseAddrPort(target)
-	if err != nil {
-		return nil, fmt.Errorf("%s: want an address and port of a guest: %w", target, err)
-	}
+// Route is a gateway.Route to the machine that has an address now.
+func (m *Machines) Route(address netip.Addr) (loopback string, found bool) {
 	m.mu.Lock()
-	machine := m.routes[address.Addr().Unmap()]
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	machine := m.routes[address]
 	if machine == nil {
-		return nil, fmt.Errorf("%s: no route to host: no running guest has this address", target)
+		return "", false
 	}
-	if address.Port() != sshPort {
-		return nil, fmt.Errorf("%s: connection refused: guests only listen on port %d", target, sshPort)
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", machine.server.listener.Addr().String())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", target, err)
-	}
-	return conn, nil
+	return machine.server.listener.Addr().String(), true
 }

@@ -5,7 +5,7 @@
 // A guest is not isolated from this machine; it is marked. Each of its
 // processes carries two settings in its environment, LABCTL_SANDBOX_GUEST and
 // LABCTL_SANDBOX_DIR, by which all of them can be found and ended, also those
-// that left their session, and also by a later sandbox ([RemoveStale]) when
+// that left their session, and also by a later sandbox ([owned.RemoveStale]) when
 // this one was killed.
 //
 // What commands see: HOME and the working directory are the guest's own;
@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"labctl/pkg/pvesim"
+	"labctl/pkg/pvesim/owned"
 )
 
 // Options say where guests live and how they behave.
@@ -41,7 +42,7 @@ type Options struct {
 // Machines are the guests of one sandbox. They implement [pvesim.Guests].
 type Machines struct {
 	options Options
-	sandbox *sandboxDir
+	sandbox *owned.Dir
 
 	mu       sync.Mutex
 	closed   bool
@@ -58,31 +59,17 @@ func New(options Options) (*Machines, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	sandbox, err := openSandboxDir(options.Dir)
+	sandbox, err := owned.Open(options.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening sandbox folder: %w", err)
 	}
-	if err := sandbox.clear(); err != nil {
-		return nil, errors.Join(fmt.Errorf("removing what an earlier sandbox left: %w", err), sandbox.close())
+	if err := sandbox.Clear(); err != nil {
+		return nil, errors.Join(fmt.Errorf("removing what an earlier sandbox left: %w", err), sandbox.Close())
 	}
 	return &Machines{
 		options: options, sandbox: sandbox,
 		running: map[string]*machine{}, routes: map[netip.Addr]*machine{}, invented: map[int]netip.Addr{},
 	}, nil
-}
-
-// RemoveStale ends every process and removes every guest's folder that a killed
-// sandbox left for dir. It fails when a living one uses dir; a dir that is
-// missing, or was never a sandbox's, is left alone.
-func RemoveStale(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, lockName)); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	sandbox, err := openSandboxDir(dir)
-	if err != nil {
-		return fmt.Errorf("opening sandbox folder: %w", err)
-	}
-	return errors.Join(sandbox.clear(), sandbox.close())
 }
 
 // Boot starts the SSH server of a VM. Its home and disks are those of the last
@@ -93,7 +80,7 @@ func (m *Machines) Boot(spec pvesim.GuestSpec) (pvesim.Guest, error) {
 		user = "ubuntu" // the cloud image's own
 	}
 	machine, err := m.start(machineSpec{
-		folder: vmFolder(spec.VMID), uuid: spec.UUID, user: user, keys: spec.SSHKeys,
+		folder: owned.VMFolder(spec.VMID), uuid: spec.UUID, user: user, keys: spec.SSHKeys,
 		addresses: func() []netip.Addr { return m.addressesOf(spec) },
 		prepare:   func(root string) error { return attachDisks(root, spec.Disks) },
 	})
@@ -106,7 +93,7 @@ func (m *Machines) Boot(spec pvesim.GuestSpec) (pvesim.Guest, error) {
 // Discard removes the home and the disks of a VM that was destroyed.
 func (m *Machines) Discard(vmid int) error {
 	m.mu.Lock()
-	machine := m.running[vmFolder(vmid)]
+	machine := m.running[owned.VMFolder(vmid)]
 	delete(m.invented, vmid)
 	m.mu.Unlock()
 	if machine != nil {
@@ -114,7 +101,7 @@ func (m *Machines) Discard(vmid int) error {
 			return fmt.Errorf("discarding VM %d: %w", vmid, err)
 		}
 	}
-	return os.RemoveAll(filepath.Join(m.sandbox.path, vmFolder(vmid)))
+	return os.RemoveAll(filepath.Join(m.sandbox.Path, owned.VMFolder(vmid)))
 }
 
 // Close ends every process of every guest and removes their folders. Closing
@@ -135,7 +122,7 @@ func (m *Machines) Close() error {
 	for _, machine := range running {
 		errs = append(errs, m.stop(machine))
 	}
-	return errors.Join(errors.Join(errs...), m.sandbox.clear(), m.sandbox.close())
+	return errors.Join(errors.Join(errs...), m.sandbox.Clear(), m.sandbox.Close())
 }
 
 // start starts a machine and makes it reachable.
@@ -148,7 +135,7 @@ func (m *Machines) start(spec machineSpec) (*machine, error) {
 	if m.running[spec.folder] != nil {
 		return nil, errors.New("it is running already")
 	}
-	machine, err := startMachine(m.sandbox.path, spec, m.options.Logger)
+	machine, err := startMachine(m.sandbox, spec, m.options.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -257,14 +257,14 @@ func TestCommandDiesWithItsClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitEnd(t, plain)
-	if !(marks{dirMark + "=" + machines.sandbox.path}).anywhere(t) {
+	if !anywhere(t, machines) {
 		t.Error("the detached command died with its client")
 	}
 	if err := guest.PowerOff(); err != nil {
 		t.Fatal(err)
 	}
 	awaitEnd(t, survivor)
-	if (marks{dirMark + "=" + machines.sandbox.path}).anywhere(t) {
+	if anywhere(t, machines) {
 		t.Error("something of the guest survived power off")
 	}
 	if err := guest.PowerOff(); err != nil {
@@ -326,15 +326,16 @@ func TestBootRefuses(t *testing.T) {
 	}
 }
 
-// anywhere tells whether any process has the marks.
-func (m marks) anywhere(t *testing.T) bool {
+// anywhere tells whether any process of any guest runs.
+func anywhere(t *testing.T, machines *Machines) bool {
 	t.Helper()
+	mark := "LABCTL_SANDBOX_DIR=" + machines.sandbox.Path + "\x00"
 	environs, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range environs {
-		if environ, err := os.ReadFile(path); err == nil && bytes.Contains(environ, []byte(m[0]+"\x00")) {
+		if environ, err := os.ReadFile(path); err == nil && bytes.Contains(environ, []byte(mark)) {
 			return true
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"labctl/pkg/pvesim/owned"
 )
 
 // HostSpec is the PVE node as a machine to log in to.
@@ -31,7 +33,7 @@ type Host struct {
 // AddHost starts the PVE node: the same kind of machine as a guest, without agent and disks.
 func (m *Machines) AddHost(spec HostSpec) (*Host, error) {
 	folder := "host-" + spec.Name
-	if !guestFolder.MatchString(folder) {
+	if !owned.IsFolder(folder) {
 		return nil, fmt.Errorf("adding host: invalid name %q", spec.Name)
 	}
 	if !filepath.IsAbs(spec.Directory) {

@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"labctl/pkg/pvesim/owned"
 )
 
 // machineSpec is what a VM and the PVE node have in common.
@@ -32,7 +34,7 @@ type machine struct {
 	spec      machineSpec
 	addresses []netip.Addr
 	dir       string
-	sandbox   string
+	sandbox   *owned.Dir
 	hostKey   ssh.Signer
 	server    *server
 
@@ -42,8 +44,8 @@ type machine struct {
 	off      bool
 }
 
-func startMachine(sandbox string, spec machineSpec, logger *slog.Logger) (*machine, error) {
-	m := &machine{spec: spec, sandbox: sandbox, dir: filepath.Join(sandbox, spec.folder), addresses: spec.addresses()}
+func startMachine(sandbox *owned.Dir, spec machineSpec, logger *slog.Logger) (*machine, error) {
+	m := &machine{spec: spec, sandbox: sandbox, dir: filepath.Join(sandbox.Path, spec.folder), addresses: spec.addresses()}
 	if err := m.claimFolder(); err != nil {
 		return nil, fmt.Errorf("preparing folder: %w", err)
 	}
@@ -93,13 +95,12 @@ func (m *machine) environment() []string {
 	if path == "" {
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	}
-	return []string{
+	return append([]string{
 		"HOME=" + m.home(), "PWD=" + m.home(), "TMPDIR=" + m.temp(),
 		"USER=" + m.spec.user, "LOGNAME=" + m.spec.user, "SHELL=/bin/sh",
 		"PATH=" + filepath.Join(m.root(), "bin") + ":" + path,
 		"LABCTL_SANDBOX=host", "LABCTL_ROOT=" + m.root(),
-		guestMark + "=" + m.spec.uuid, dirMark + "=" + m.sandbox,
-	}
+	}, m.sandbox.Environment(m.spec.uuid)...)
 }
 
 // publicHostKey is the content of /etc/ssh/ssh_host_ed25519_key.pub.
@@ -114,7 +115,7 @@ func (m *machine) powerOff() error {
 	m.off = true
 	m.starting.Unlock()
 	m.server.close()
-	if err := endProcesses(marks{guestMark + "=" + m.spec.uuid, dirMark + "=" + m.sandbox}); err != nil {
+	if err := m.sandbox.End(m.spec.uuid); err != nil {
 		return fmt.Errorf("powering off: %w", err)
 	}
 	m.server.wait()

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"labctl/pkg/pvesim/owned"
 )
 
 func TestRemoveStale(t *testing.T) {
@@ -17,7 +19,7 @@ func TestRemoveStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	guest := boot(t, machines, testSpec(key))
-	if err := RemoveStale(dir); err == nil {
+	if err := owned.RemoveStale(dir); err == nil {
 		t.Error("removed what a living sandbox uses")
 	}
 	// What a killed sandbox leaves: its lock is free, its processes run on.
@@ -29,7 +31,7 @@ func TestRemoveStale(t *testing.T) {
 	}
 	defer stdin.Close()
 	bystander := exec.Command("cat")
-	bystander.Env = append(guest.machine.environment(), dirMark+"="+dir+"2")
+	bystander.Env = append(guest.machine.environment(), "LABCTL_SANDBOX_DIR="+dir+"2")
 	hold, err := bystander.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +41,10 @@ func TestRemoveStale(t *testing.T) {
 	}
 	guest.machine.server.close()
 	guest.machine.server.wait()
-	if err := errors.Join(machines.sandbox.close(), os.WriteFile(filepath.Join(dir, "mine"), nil, 0o600)); err != nil {
+	if err := errors.Join(machines.sandbox.Close(), os.WriteFile(filepath.Join(dir, "mine"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := RemoveStale(dir); err != nil {
+	if err := owned.RemoveStale(dir); err != nil {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
@@ -63,10 +65,10 @@ func TestRemoveStaleLeavesOtherFoldersAlone(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "vm-1"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := RemoveStale(dir); err != nil {
+	if err := owned.RemoveStale(dir); err != nil {
 		t.Error(err)
 	}
-	if err := RemoveStale(filepath.Join(dir, "missing")); err != nil {
+	if err := owned.RemoveStale(filepath.Join(dir, "missing")); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vm-1")); err != nil {

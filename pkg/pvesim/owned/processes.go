@@ -1,4 +1,4 @@
-package guesthost
+package owned
 
 import (
 	"bytes"
