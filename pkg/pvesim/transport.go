@@ -30,7 +30,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := http.Header{"Content-Length": {strconv.Itoa(len(a.body))}, "Server": {"pve-api-daemon/3.0"}}
+	header := http.Header{"Content-Length": {strconv.Itoa(len(a.body))}, "Server": {"pve-api-daemon/3.0"}, "Date": {t.cluster.date()}}
 	if a.kind != "" {
 		header.Set("Content-Type", a.kind)
 	}
