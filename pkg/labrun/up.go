@@ -86,10 +86,7 @@ func (r *Run) checkRuns(observed inventory.Observed) error {
 func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Plan, error) {
 	api := r.Server.API
 	template, err := observed.FindTemplate(ctx, api, r.Lab.Node, pve.VMID(r.Lab.Template.VMID), r.Lab.Template.Name)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	if err := inventory.CheckStorages(ctx, api, r.Lab.Node, r.Lab.Storages()); err != nil {
+	if err := r.preflight(ctx, template, err); err != nil {
 		return plan.Plan{}, err
 	}
 	free, err := observed.FreeVMIDs(ctx, api, r.scope(), plan.Missing(r.Lab, observed))
