@@ -104,7 +104,7 @@ func brokenServers() map[string]struct {
 			want: lacks("/storage/zfs", "Datastore.Audit"), command: "pveum role modify LabctlStore --append 1 --privs Datastore.Audit",
 		},
 		"the user has no right to the storage, the token has": {
-			harm:    func(w *ward) { w.ungranted("/storage/zfs", "labctl@pve") },
+			harm: func(w *ward) { w.ungranted("/storage/zfs", "labctl@pve") },
 			want: append(lacks("/storage/zfs", "Datastore.AllocateSpace", "Datastore.Audit"),
 				"note: storage: whether there is a storage zfs on node pve cannot be seen"),
 			command: "pveum acl modify /storage/zfs --users labctl@pve --tokens 'labctl@pve!run' --roles LabctlStore",
