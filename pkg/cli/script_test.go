@@ -65,6 +65,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "serverconfig": serverConfig, "stopvm": stopVM, "awaitfile": awaitFile,
 			"rememberSecret": rememberSecret, "nosecret": noSecret, "documented": documented, "damage": damage,
+			"sandboxenv": sandboxEnv,
 		},
 	})
 }

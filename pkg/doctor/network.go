@@ -30,7 +30,11 @@ func checkBridge(s *seen) (string, []Finding) {
 	}
 	for _, path := range s.needs().Bridges {
 		if s.lacks("/sdn/zones/localnetwork/"+path, "SDN.Use") && strings.HasPrefix(path+"/", name+"/") {
-			return name, nil // that is why it is not seen, and it is said already
+			if len(names) == 0 {
+				return name, nil // that is why it is not seen, and it is said already
+			}
+			return "", []Finding{problem(Note, "whether node %s has a bridge %s cannot be seen; the token may use: %s", s.Lab.Node, name, or(names)).
+				advise("if the name is wrong, correct network.bridge in the lab spec")}
 		}
 	}
 	return "", []Finding{problem(Error, "node %s has no bridge %s that the token may use; there are: %s", s.Lab.Node, name, or(names)).
