@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -126,17 +124,22 @@ func (s *setup) checkFiles() error {
 	if s.path == "" {
 		return usagef("there is no home directory for the configuration: give --config")
 	}
-	_, err := os.Stat(s.path)
-	if errors.Is(err, fs.ErrNotExist) || s.flags.force || s.flags.printGrants && !s.app.config.InConfig(keyURL) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("looking for the configuration: %w", err)
-	}
-	if s.app.config.InConfig(keyTokenID) && !s.flags.printGrants {
+	if s.isComplete() && !s.flags.force && !s.flags.printGrants {
 		return usagef("the configuration %s exists: overwrite it with --force, or write another one with --config", s.path)
 	}
 	return nil
+}
+
+// isComplete says that there is a configuration with a token.
+func (s *setup) isComplete() bool { return s.app.config.InConfig(keyTokenID) }
+
+// checkServer refuses to turn the configuration of one server into that of another.
+func (s *setup) checkServer() error {
+	is := s.app.config.GetString(keyURL)
+	if !s.app.config.InConfig(keyURL) || s.flags.force || s.flags.url == "" || is == s.flags.url || is == s.greeting.URL {
+		return nil
+	}
+	return usagef("the configuration %s is for %s, not %s: overwrite it with --force, or write another one with --config", s.path, is, s.greeting.URL)
 }
 
 // meet finds out who answers at the address, and whether it is the right one.
@@ -152,6 +155,9 @@ func (s *setup) meet(ctx context.Context) error {
 	s.greeting, err = pve.Greet(ctx, address)
 	s.app.progress().Status(nil)
 	if err != nil {
+		return err
+	}
+	if err := s.checkServer(); err != nil {
 		return err
 	}
 	return s.trust(ctx)

@@ -44,6 +44,9 @@ func (s *setup) printGrants(ctx context.Context) error {
 		return err
 	}
 	commands := grants.Of(lab, inventory.Template{}, major).List().Setup(s.tokenID)
+	if s.isComplete() && !s.flags.force { // the commands are wanted again, or for another lab
+		return s.showCommands(major, commands)
+	}
 	if err := s.writeConfig(false); err != nil {
 		return err
 	}

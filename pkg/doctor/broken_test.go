@@ -17,19 +17,20 @@ import (
 	"labctl/pkg/remote"
 )
 
-// brokenServers are servers, labs and networks with one thing wrong each, and all that the doctor must say of it, at
-// every severity: a part of each finding as "severity: check: problem", and a part of a command that puts it right.
-func brokenServers() map[string]struct {
-	harm    func(w *ward)
-	want    []string
-	command string
-} {
+// lacks is the finding of missing privileges on a path.
+func lacks(path string, privileges ...string) []string {
+	return []string{fmt.Sprintf("error: privileges: the token labctl@pve!run lacks %s on %s, which", strings.Join(privileges, ", "), path)}
+}
+
+// TestBrokenServers has servers, labs and networks with one thing wrong each, and all that the doctor must say of it, at
+// every severity: the beginning of each finding as "severity: check: problem", and a part of a command that puts it right.
+func TestBrokenServers(t *testing.T) {
 	type broken = struct {
 		harm    func(w *ward)
 		want    []string
 		command string
 	}
-	return map[string]broken{
+	servers := map[string]broken{
 		"server is down": {
 			harm: func(w *ward) {
 				w.network = noNetwork{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}}
@@ -356,16 +357,8 @@ func brokenServers() map[string]struct {
 				"warning: template: template 9000 does not have the guest agent", "warning: clock: the server's clock", "error: host: the host pve has no fio"),
 		},
 	}
-}
-
-// lacks is the finding of missing privileges on a path.
-func lacks(path string, privileges ...string) []string {
-	return []string{fmt.Sprintf("error: privileges: the token labctl@pve!run lacks %s on %s, which", strings.Join(privileges, ", "), path)}
-}
-
-func TestBrokenServers(t *testing.T) {
 	for _, major := range []int{8, 9} {
-		for name, test := range brokenServers() {
+		for name, test := range servers {
 			t.Run(fmt.Sprintf("%d/%s", major, name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWard(major)

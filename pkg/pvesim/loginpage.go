@@ -4,8 +4,22 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"strings"
 	"time"
 )
+
+// page is what is not the API: the login page, and files that are not there.
+func (c *Cluster) page(r *http.Request) answer {
+	path := r.URL.Path
+	if path == "/" && r.Method == http.MethodGet {
+		return c.loginPage()
+	}
+	if rest, isHost := strings.CutPrefix(path, "//"); isHost { // what follows is taken for a host
+		path = rest[strings.Index(rest+"/", "/"):]
+	}
+	text := fmt.Sprintf("no such file '%s'", path)
+	return textAnswer(http.StatusInternalServerError, text, text+"\n")
+}
 
 // loginPage is GET /, which everybody may see. Of the real page it has what tells the node and the version: the title,
 // and the script that carries the version in its address (pve-manager, www/index.html.tpl).
