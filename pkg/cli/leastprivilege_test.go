@@ -153,6 +153,14 @@ func TestLeastPrivileges(t *testing.T) {
 				s.mustLabctl("", "bench", lab)
 			}
 			s.mustLabctl("", "down", lab)
+			s.mustLabctl("", "up", lab)
+			if err := os.RemoveAll(s.path("state/labs")); err != nil {
+				t.Fatal(err)
+			}
+			s.mustLabctl("", "gc", "--yes")
+			if _, there := s.cluster.VM(9300); there {
+				t.Error("gc left the VM of a lab whose state is lost")
+			}
 			parsed, err := labspec.Parse(lab, []byte(tinyLab))
 			if err != nil {
 				t.Fatal(err)
