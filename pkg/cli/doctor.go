@@ -100,7 +100,7 @@ func route(address netip.Addr) error {
 }
 
 // hostTime bounds the login to the host.
-const hostTime = 10 * time.Second
+const hostTime = 5 * time.Second
 
 // hostFacts logs in to the PVE host as `bench` does, and asks for its facts.
 func (a *app) hostFacts(ctx context.Context, s *server, host labspec.Host) (map[string]string, error) {

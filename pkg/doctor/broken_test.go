@@ -162,6 +162,41 @@ func TestBrokenServers(t *testing.T) {
 			harm: func(w *ward) { w.refuse("/nodes/pve/storage", 596, "Connection timed out") },
 			want: []string{"error: storage: the storages of node pve could not be found out: GET /nodes/pve/storage: 596"},
 		},
+		"storage hangs": {
+			harm: func(w *ward) {
+				w.faults.Faults = append(w.faults.Faults, pvesim.Fault{
+					Name: "hang", Volume: &pvesim.VolumeMatch{Operation: "status", Storage: "zfs"}, Times: -1, Do: pvesim.Action{Delay: time.Minute},
+				})
+			},
+			want: []string{"error: storage: storage zfs does not answer"}, command: "pvesm status --storage zfs",
+		},
+		"settings of storages cannot be read": {
+			harm: func(w *ward) { w.refuse("/storage", 500, "got timeout") },
+			want: []string{"error: storage: the settings of the storages could not be found out: GET /storage: 500 got timeout"},
+		},
+		"privileges cannot be asked for": {
+			harm: func(w *ward) { w.refuse("/access/permissions", 500, "unable to open file") },
+			want: []string{"error: privileges: the privileges of the token could not be found out: asking for the token's privileges: GET /access/permissions: 500"},
+		},
+		"nodes cannot be listed": {
+			harm: func(w *ward) { w.refuse("/nodes", 500, "cluster not ready - no quorum?") },
+			want: []string{"error: node: the nodes of the cluster could not be found out: GET /nodes: 500 cluster not ready - no quorum?"},
+		},
+		"connection breaks at the list of VMs": {
+			harm: func(w *ward) {
+				w.faults.Faults = append(w.faults.Faults, pvesim.Fault{
+					Name: "cut", Request: &pvesim.RequestMatch{Path: "/cluster/resources"}, Times: -1, Do: pvesim.Action{Drop: "before"},
+				})
+			},
+			want: []string{
+				"error: privileges: the VMs that the token sees could not be found out: no Proxmox VE server at",
+				"error: template: the VMs that the token sees could not be found out", "error: vmids: the VMs that the token sees could not be found out",
+			},
+		},
+		"template's configuration cannot be read": {
+			harm: func(w *ward) { w.refuse("/nodes/pve/qemu/9000/config", 500, "unable to read file") },
+			want: []string{"error: template: the template could not be found out: reading template 9000: GET /nodes/pve/qemu/9000/config: 500"},
+		},
 		"template is missing": {
 			harm: func(w *ward) { w.replaced("{vmid: 9000}", "{name: debian-12}") },
 			want: []string{"error: template: template debian-12 on node pve: not found; the token sees 9000 (ubuntu-2204 on pve)"},

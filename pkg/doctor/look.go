@@ -82,7 +82,7 @@ func (s *seen) lookAtVMs(ctx context.Context, wait *sync.WaitGroup) {
 	if s.template.err == nil {
 		wait.Go(func() { s.status.value, s.status.err = s.API.VMStatus(ctx, s.template.value.Ref) })
 	}
-	s.missing.value, s.missing.err = s.needs().List().Missing(ctx, s.API)
+	s.missing.value, s.missing.err = s.needs().Missing(ctx, s.API)
 }
 
 // needs are the privileges for the template that was found, or for one as labctl builds it.

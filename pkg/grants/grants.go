@@ -30,6 +30,8 @@ type Needs struct {
 	Pool string
 	// Template is the VMID of what is cloned, 0 while it is not known.
 	Template int
+	// FirstVMID is the lowest that a VM of the lab may get, 0 while it is not known.
+	FirstVMID int
 	// Storages hold the data disks, and the disks of the template and so of its clones.
 	Storages []string
 	// Bridges are those of the VMs, with a VLAN tag as vmbr0/10 where the template has one.
@@ -42,7 +44,7 @@ type Needs struct {
 // a template as labctl builds it, on the lab's own storage and bridge.
 func Of(lab *labspec.Lab, template inventory.Template, major int) Needs {
 	needs := Needs{
-		Major: major, Pool: lab.Pool, Template: int(template.Ref.ID), Storages: lab.Storages(), Keys: []string{"sshkeys"},
+		Major: major, Pool: lab.Pool, Template: int(template.Ref.ID), FirstVMID: lab.VMIDs.First, Storages: lab.Storages(), Keys: []string{"sshkeys"},
 	}
 	if needs.Template == 0 {
 		needs.Template = lab.Template.VMID

@@ -169,7 +169,7 @@ func TestMissing(t *testing.T) {
 
 func TestMissingErrorSaysWhatAndHow(t *testing.T) {
 	list := List{{"/pool/p", "VM.Audit", "read the VMs"}, {"/storage/s", "C", "hold"}, {"/storage/s", "D", "fill"}}
-	err := list.Check(t.Context(), &holdings{}, token)
+	err := error(&MissingError{TokenID: token, Missing: list})
 	const want = `the token labctl@pve!run lacks VM.Audit on /pool/p, which it needs to read the VMs
 the token labctl@pve!run lacks C, D on /storage/s, which it needs: C to hold; D to fill
 give it, as root on the server:
@@ -180,9 +180,31 @@ give it, as root on the server:
 	if err == nil || cmp.Diff(want, err.Error()) != "" {
 		t.Errorf("(-want +got)\n%s", cmp.Diff(want, fmt.Sprint(err)))
 	}
-	all := holdings{listed: map[string][]string{"/pool/p": {"VM.Audit"}, "/storage/s": {"C", "D"}}}
-	if err := list.Check(t.Context(), &all, token); err != nil {
+}
+
+// TestRightsToAllVMs: what the token may do to every VM it need not have on the pool; what is the pool's own it must.
+func TestRightsToAllVMs(t *testing.T) {
+	needs := Of(blogLab(t), inventory.Template{}, 9)
+	have := holdings{listed: map[string][]string{}, other: map[string][]string{}}
+	for _, path := range needs.List().Paths() {
+		have.listed[path] = needs.List().On(path)
+	}
+	if err := needs.Check(t.Context(), &have, token); err != nil || have.asked != 1 {
+		t.Errorf("everything is held: %v, %d requests", err, have.asked)
+	}
+	onPool := have.listed["/pool/labctl"]
+	have.listed["/pool/labctl"], have.other["/vms/9100"] = []string{"Pool.Audit"}, onPool
+	if err := needs.Check(t.Context(), &have, token); err != nil {
 		t.Error(err)
+	}
+	have.listed["/pool/labctl"] = nil
+	var missing *MissingError
+	if err := needs.Check(t.Context(), &have, token); !errors.As(err, &missing) || len(missing.Missing) != 1 || missing.Missing[0].Privilege != "Pool.Audit" {
+		t.Errorf("Pool.Audit is the pool's own: %v", err)
+	}
+	have.err = errors.New("no answer")
+	if err := needs.Check(t.Context(), &have, token); !errors.Is(err, have.err) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -19,7 +19,7 @@ func (r *Run) preflight(ctx context.Context, template inventory.Template, templa
 		return err
 	}
 	storageErr := inventory.CheckStorages(ctx, api, r.Lab.Node, r.Lab.Storages())
-	err = doctor.Needs(r.Lab, template, templateErr, version.Major).List().Check(ctx, api, r.Server.TokenID)
+	err = doctor.Needs(r.Lab, template, templateErr, version.Major).Check(ctx, api, r.Server.TokenID)
 	if err := errors.Join(err, templateErr, storageErr); err != nil {
 		return err
 	}
