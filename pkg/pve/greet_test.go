@@ -77,3 +77,15 @@ func TestStorageConfigs(t *testing.T) {
 		t.Errorf("error %v (-want +got)\n%s", err, diff)
 	}
 }
+
+func FuzzReadPage(f *testing.F) {
+	f.Add([]byte(`<title>pve - Proxmox Virtual Environment</title> src="/pve2/js/pvemanagerlib.js?ver=9.2.11"`))
+	f.Add([]byte(`/pvemanagerlib.js?ver=99999999999999999999999.1`))
+	f.Fuzz(func(t *testing.T, page []byte) {
+		var g Greeting
+		g.readPage(page)
+		if (g.Major == 0) != (g.Version == "") && g.Major != 0 || g.Major < 0 {
+			t.Fatalf("%q: %+v", page, g)
+		}
+	})
+}
