@@ -25,6 +25,8 @@ type app struct {
 	lab    string // as named on the command line
 	// tearsDown says that the invocation removes the lab at its end, whatever happens.
 	tearsDown bool
+	// writesConfig says that the command makes the configuration file, which need not exist before.
+	writesConfig bool
 	// lastWord sums the invocation up when everything else is said; nil for most.
 	lastWord func(code int) string
 	talk     *ui.Progress
@@ -69,7 +71,7 @@ LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml
 	})
 	a.addFlags(root)
 	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a), newGC(a),
-		newResults(a), newReport(a), newCompare(a), newSandbox(a), newTemplate(a), newVersion(a))
+		newInit(a), newDoctor(a), newResults(a), newReport(a), newCompare(a), newSandbox(a), newTemplate(a), newVersion(a))
 	return root
 }
 
@@ -108,6 +110,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 		a.cancel = cancel
 		cmd.SetContext(ctx)
 	}
+	a.writesConfig = cmd.Name() == initName
 	return a.readConfig()
 }
 

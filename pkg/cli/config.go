@@ -84,10 +84,10 @@ func readConfigFile(config *viper.Viper, path string, explicit bool) error {
 	return nil
 }
 
-// configPath is the configuration file, and whether the user named it.
+// configPath is the configuration file, and whether the user named it as one that exists.
 func (a *app) configPath() (path string, explicit bool) {
 	if a.flags.config != "" {
-		return a.flags.config, true
+		return a.flags.config, !a.writesConfig
 	}
 	base, err := os.UserConfigDir()
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *app) pveConfig() (pve.Config, error) {
 	}
 	for _, need := range []struct{ key, value string }{{keyURL, config.URL}, {keyTokenID, config.TokenID}, {keyTokenSecret, string(secret)}} {
 		if need.value == "" {
-			return pve.Config{}, usagef("%s is not set: write it to the configuration file, or set %s; without a Proxmox VE server try --sandbox",
+			return pve.Config{}, usagef("%s is not set: `labctl init` writes the configuration; or set %s; without a Proxmox VE server try --sandbox",
 				need.key, "LABCTL_"+strings.ToUpper(strings.ReplaceAll(need.key, ".", "_")))
 		}
 	}

@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "serverconfig": serverConfig, "stopvm": stopVM, "awaitfile": awaitFile,
 			"rememberSecret": rememberSecret, "nosecret": noSecret, "documented": documented, "damage": damage,
-			"publisher": publisher, "follow": follow,
+			"publisher": publisher, "follow": follow, "sandboxenv": sandboxEnv,
 		},
 	})
 }

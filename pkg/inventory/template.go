@@ -21,6 +21,7 @@ type TemplateError struct {
 	Node    string   // where it was looked for
 	Problem string   // why it cannot be used
 	Seen    []string // the templates that the token can see
+	Absent  bool     // no VM of the cluster has the wanted VMID: it is not that the token may not see it
 	Err     error    // what PVE said, or nil
 
 	elsewhere pve.VMRef // the template, when it is on another node
@@ -49,7 +50,7 @@ func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve
 	if id != 0 {
 		wanted = fmt.Sprint(id)
 	}
-	problem := TemplateError{Wanted: wanted, Node: node, Problem: "not found"}
+	problem := TemplateError{Wanted: wanted, Node: node, Problem: notFound}
 	for _, resource := range o.Resources {
 		if resource.Template {
 			problem.Seen = append(problem.Seen, fmt.Sprintf("%d (%s on %s)", resource.VMID, resource.Name, resource.Node))
@@ -59,8 +60,21 @@ func (o Observed) FindTemplate(ctx context.Context, api API, node string, id pve
 		}
 		return readTemplate(ctx, api, pve.VMRef{Node: node, ID: resource.VMID}, problem)
 	}
+	if id != 0 && problem.Problem == notFound {
+		taken, err := api.VMIDTaken(ctx, id)
+		if err != nil {
+			return Template{}, fmt.Errorf("looking up VMID %d: %w", id, err)
+		}
+		problem.Absent = !taken
+		if taken {
+			problem.Problem = "it is not visible to this token"
+		}
+	}
 	return Template{}, &problem
 }
+
+// notFound is the problem of a template that is not among the VMs that the token sees.
+const notFound = "not found"
 
 // mayBeTemplate says whether a VM of the list can be the wanted one. A VM that was just made has no name there.
 func mayBeTemplate(resource pve.Resource, id pve.VMID, name string) bool {

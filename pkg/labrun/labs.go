@@ -17,6 +17,9 @@ type API interface {
 	apply.API
 	Nodes(ctx context.Context) ([]pve.Node, error)
 	TaskLog(ctx context.Context, task pve.UPID, tail int) ([]string, error)
+	Version(ctx context.Context) (pve.Version, error)
+	Permissions(ctx context.Context, path string) (map[string][]string, error)
+	StorageConfigs(ctx context.Context) ([]pve.StorageConfig, error)
 }
 
 // Server is a PVE server that was reached.

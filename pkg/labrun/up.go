@@ -89,32 +89,22 @@ func (r *Run) checkRuns(observed inventory.Observed) error {
 
 func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Plan, error) {
 	api := r.Server.API
-	templates, err := r.templates(ctx, observed)
+	looks, err := r.lookForTemplates(ctx, observed)
+	if err == nil {
+		err = r.preflight(ctx, looks)
+	}
 	if err != nil {
 		return plan.Plan{}, err
+	}
+	templates := map[string]inventory.Template{}
+	for _, look := range looks {
+		templates[look.node] = look.template
 	}
 	free, err := observed.FreeVMIDs(ctx, api, r.scope(), plan.Missing(r.Lab, observed))
 	if err != nil {
 		return plan.Plan{}, err
 	}
 	return plan.Up(plan.Wanted{Lab: r.Lab, Templates: templates, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed), SeedFile: r.seedFile, MAC: r.seedMAC})
-}
-
-// templates finds the template for every node, and checks the storages there.
-func (r *Run) templates(ctx context.Context, observed inventory.Observed) (map[string]inventory.Template, error) {
-	found := map[string]inventory.Template{}
-	for _, node := range r.Lab.Nodes() {
-		vmid, name := r.Lab.Template.On(node)
-		template, err := observed.FindTemplateFor(ctx, r.Server.API, node, pve.VMID(vmid), name)
-		if err != nil {
-			return nil, err
-		}
-		if err := inventory.CheckStorages(ctx, r.Server.API, node, r.Lab.StoragesOn(node)); err != nil {
-			return nil, err
-		}
-		found[node] = template
-	}
-	return found, nil
 }
 
 // seedFile is the name of a VM's cloud-init image on a storage.

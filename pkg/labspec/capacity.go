@@ -10,18 +10,17 @@ import (
 // fillPercent is how much of a disk fio's files may take; the rest is for the file system itself.
 const fillPercent = 90
 
-// checkCapacity compares the files of the workloads with the data disks. Fresh files exist for one workload at a time;
-// reused ones pile up, those of one name counting once, at their largest.
-func checkCapacity(l *Lab, report reporter) {
-	var need int64
-	var whose string
+// FileBytes is how much room fio's files take at most on a target, and of what. Fresh files exist for one workload at a
+// time; reused ones pile up, those of one name counting once, at their largest. What the options alone do not tell, such
+// as a size in percent, is not counted.
+func (l *Lab) FileBytes() (need Size, whose string) {
 	kept := map[fioFile]int64{}
 	for _, w := range l.Suite.Workloads {
 		name, count, bytes, known := filesOf(w.Job)
 		if !known {
 			continue
 		}
-		if total := int64(count) * bytes; total > need {
+		if total := Size(int64(count) * bytes); total > need {
 			need, whose = total, "workload "+w.Name
 		}
 		for i := range count {
@@ -32,16 +31,22 @@ func checkCapacity(l *Lab, report reporter) {
 	if l.Suite.Files == FilesReuse && len(l.Suite.Workloads) > 1 {
 		need, whose = 0, "all workloads together"
 		for _, bytes := range kept {
-			need += bytes
+			need += Size(bytes)
 		}
 	}
+	return need, whose
+}
+
+// checkCapacity compares the files of the workloads with the data disks.
+func checkCapacity(l *Lab, report reporter) {
+	need, whose := l.FileBytes()
 	for i, vm := range l.VMs {
 		size := vm.DataDisk.Size
-		if size == 0 || need <= int64(size)/100*fillPercent {
+		if size == 0 || need <= size/100*fillPercent {
 			continue
 		}
-		report(fmt.Sprintf("%s is too small: the files of %s take %s, which is more than %d %%", size, whose, Size(need), fillPercent),
-			fmt.Sprintf("write %s or more, or make size × numjobs smaller", enough(need)), vmPath(i, "dataDisk.size"))
+		report(fmt.Sprintf("%s is too small: the files of %s take %s, which is more than %d %%", size, whose, need, fillPercent),
+			fmt.Sprintf("write %s or more, or make size × numjobs smaller", enough(int64(need))), vmPath(i, "dataDisk.size"))
 	}
 }
 

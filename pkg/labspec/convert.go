@@ -42,6 +42,25 @@ func parseDisk(word string) (Size, error) {
 	return size, nil
 }
 
+// The limits of a volume's block size in ZFS with the feature large_blocks.
+const (
+	minBlockSize = 1 * KiB
+	maxBlockSize = 16 * MiB
+)
+
+func parseBlockSize(word string) (Size, error) {
+	size, err := ParseSize(word)
+	switch {
+	case err != nil:
+		return 0, err
+	case size < minBlockSize || size > maxBlockSize:
+		return 0, &valueError{fmt.Sprintf("%s is not between %s and %s", word, minBlockSize, maxBlockSize), ""}
+	case size&(size-1) != 0:
+		return 0, &valueError{word + " is not a power of two", "write 16KiB or 64KiB"}
+	}
+	return size, nil
+}
+
 func parseRest(word string) (time.Duration, error) {
 	rest, err := time.ParseDuration(word)
 	switch {

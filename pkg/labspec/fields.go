@@ -168,6 +168,14 @@ func dataDiskFields(d *DataDisk) object {
 			doc: "Size with unit, whole GiB. fio's files may fill 90 % of it; the rest is for the file system.",
 		},
 		{
+			key: "sparse", value: perhaps(&d.Sparse),
+			doc: "Whether the storage must make thin disks (PVE's sparse) or thick ones. Without the key it may do either.",
+		},
+		{
+			key: "blocksize", value: measure(&d.BlockSize, sizePattern, parseBlockSize), examples: []string{"64KiB", "16KiB"},
+			doc: "Volblocksize that the ZFS storage must give to new disks (PVE's blocksize): a power of two. Without the key it may be any.",
+		},
+		{
 			key: "bus", value: choice(&d.Bus, BusSCSI, BusVirtIO, BusSATA, BusIDE), fallback: string(BusSCSI),
 			doc: "Controller that the guest sees. scsi is virtio-scsi-single, virtio is virtio-blk.",
 		},

@@ -37,8 +37,9 @@ func workloadNames(l *Lab) []string {
 // TestBlog holds the lab of the blog to what its author published: machines, disks, command lines, order and pause.
 func TestBlog(t *testing.T) {
 	lab := builtIn(t, "blog.yaml")
+	thin := true
 	disk := DataDisk{
-		Storage: "zfs", Size: 64 * GiB, Bus: BusSCSI, Cache: CacheNone,
+		Storage: "zfs", Sparse: &thin, BlockSize: 64 * KiB, Size: 64 * GiB, Bus: BusSCSI, Cache: CacheNone,
 		IOThread: true, SSD: true, Discard: true, Mount: "/opt/data",
 	}
 	machine := func(name string, memory Size) VM {

@@ -90,6 +90,15 @@ func yesNo(to *bool) value {
 	}}
 }
 
+// perhaps takes true or false where not saying either means something too.
+func perhaps(to **bool) value {
+	return scalar{kind: kindFlag, schema: schema{Type: typeNames{"boolean"}}, parse: func(word string) error {
+		yes := strings.EqualFold(word, "true")
+		*to = &yes
+		return nil
+	}}
+}
+
 // choice takes one of the given words.
 func choice[T ~string](to *T, of ...T) value {
 	names := make([]string, len(of))

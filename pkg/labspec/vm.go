@@ -21,15 +21,19 @@ const DataDiskSerial = "labctl-data"
 
 // DataDisk is the fresh disk that is measured. Its options are PVE's own (qm(1), "scsi[n]").
 type DataDisk struct {
-	Storage  string // ID of the PVE storage
-	Size     Size   // whole GiB
-	Bus      Bus
-	Cache    Cache
-	IOThread bool // with bus scsi PVE needs the controller virtio-scsi-single
-	SSD      bool // the guest sees a non-rotational disk
-	Discard  bool
-	AIO      AIO
-	Mount    string // directory in the guest where the disk's file system is mounted and fio runs
+	Storage string // ID of the PVE storage
+	// Sparse and BlockSize are what the storage must be set to, since PVE makes all disks of a storage alike. nil and 0
+	// are whatever it is set to.
+	Sparse    *bool
+	BlockSize Size // volblocksize of ZFS
+	Size      Size // whole GiB
+	Bus       Bus
+	Cache     Cache
+	IOThread  bool // with bus scsi PVE needs the controller virtio-scsi-single
+	SSD       bool // the guest sees a non-rotational disk
+	Discard   bool
+	AIO       AIO
+	Mount     string // directory in the guest where the disk's file system is mounted and fio runs
 }
 
 // Bus is the disk controller that the guest sees.

@@ -123,6 +123,19 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 	return sequence, nil
 }
 
+// Keys are the configuration keys that `up` sets on a VM cloned from the template, but for those of cloud-init and the
+// disks.
+func Keys(lab *labspec.Lab, vm labspec.VM, template inventory.Config) []string {
+	var keys []string
+	for _, setting := range hardware(lab, vm, template) {
+		keys = append(keys, setting.Key)
+	}
+	if lab.CloudInit.Mode == labspec.CloudInitISO {
+		keys = append(keys, "net0", seedSlot(template))
+	}
+	return keys
+}
+
 // configure sets everything that the template does not say.
 func configure(wanted Wanted, vm labspec.VM) Configure {
 	config := wanted.Templates[vm.Node].Config

@@ -143,6 +143,8 @@ func TestAnswers(t *testing.T) {
 				return string(content), err
 			})
 			ask("storage", func(ctx context.Context, c *Client) (any, error) { return c.Storages(ctx, "pve") })
+			ask("storage.list", func(ctx context.Context, c *Client) (any, error) { return c.StorageConfigs(ctx) })
+			ask("network", func(ctx context.Context, c *Client) (any, error) { return c.Bridges(ctx, "pve") })
 			ask("content.running", func(ctx context.Context, c *Client) (any, error) { return c.Volumes(ctx, "pve", "zfs", 201) })
 			ask("view.tasks-all.during", func(ctx context.Context, c *Client) (any, error) { return c.Tasks(ctx, "pve", TaskFilter{}) })
 			ask("view.tasks-all.running", func(ctx context.Context, c *Client) (any, error) { return c.Tasks(ctx, "pve", TaskFilter{}) })

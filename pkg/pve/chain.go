@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // call is one call of the API, before any HTTP.
@@ -25,6 +26,7 @@ type answer struct {
 	status int
 	reason string
 	body   []byte
+	date   time.Time // by the server's clock; zero when it did not say
 }
 
 // handler does one job on a call's way out and its answer's way back, and

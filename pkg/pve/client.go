@@ -113,12 +113,18 @@ func checkToken(id string, secret Secret) error {
 // send passes one call through the chain and decodes its data into out, which
 // may be nil.
 func (c *Client) send(ctx context.Context, call call, out any) error {
+	_, err := c.exchange(ctx, call, out)
+	return err
+}
+
+// exchange is send for those who also look at the answer itself.
+func (c *Client) exchange(ctx context.Context, call call, out any) (answer, error) {
 	if strings.Contains(call.path, "//") || strings.HasSuffix(call.path, "/") {
-		return fmt.Errorf("%s %s: an element of the path is empty: %w", call.method, call.path, ErrInvalid)
+		return answer{}, fmt.Errorf("%s %s: an element of the path is empty: %w", call.method, call.path, ErrInvalid)
 	}
 	a, err := c.do(ctx, call)
 	if err != nil {
-		return err
+		return a, err
 	}
 	envelope := struct {
 		Data any `json:"data"`
@@ -131,9 +137,9 @@ func (c *Client) send(ctx context.Context, call call, out any) error {
 		if !call.readOnly {
 			e.kinds = []error{ErrOutcomeUnknown} // it was accepted, and its task ID is lost
 		}
-		return e
+		return a, e
 	}
-	return nil
+	return a, nil
 }
 
 // get reads one resource of the API into out.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Version is the server's software.
@@ -21,6 +23,8 @@ type Version struct {
 	RepoID string
 	// Major is the number before Release's dot.
 	Major int
+	// Date is when the server answered by its own clock, to the second; zero when it did not say.
+	Date time.Time
 }
 
 // Version returns the server's version. Any valid token may ask.
@@ -30,12 +34,12 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 		Version wireText `json:"version"`
 		RepoID  wireText `json:"repoid"`
 	}
-	if err := c.get(ctx, "/version", &w); err != nil {
+	a, err := c.exchange(ctx, call{method: http.MethodGet, path: "/version", readOnly: true}, &w)
+	if err != nil {
 		return Version{}, err
 	}
-	v := Version{Release: string(w.Release), Version: string(w.Version), RepoID: string(w.RepoID)}
+	v := Version{Release: string(w.Release), Version: string(w.Version), RepoID: string(w.RepoID), Date: a.date}
 	major, _, _ := strings.Cut(v.Version, ".")
-	var err error
 	if v.Major, err = strconv.Atoi(major); err != nil {
 		return v, fmt.Errorf("reading server version %q: %w", v.Version, err)
 	}

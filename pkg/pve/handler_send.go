@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // maxAnswer bounds an answer's body in bytes. The largest we ask for is a file
@@ -35,7 +36,7 @@ func sendHandler(transport http.RoundTripper, base *url.URL) handler {
 		if len(body) > maxAnswer {
 			return answer{}, fmt.Errorf("answer is longer than %d bytes", maxAnswer)
 		}
-		return answer{status: resp.StatusCode, reason: reasonOf(resp), body: body}, nil
+		return answer{status: resp.StatusCode, reason: reasonOf(resp), body: body, date: dateOf(resp)}, nil
 	}
 }
 
@@ -75,4 +76,13 @@ func setHeaders(req *http.Request, c call) {
 func reasonOf(resp *http.Response) string {
 	_, reason, _ := strings.Cut(resp.Status, " ")
 	return strings.TrimSpace(reason)
+}
+
+// dateOf returns when the server answered by its own clock, to the second; the zero time when it does not say.
+func dateOf(resp *http.Response) time.Time {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return date
 }

@@ -71,6 +71,11 @@ func newTransport(cfg Config) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
+	return plainTransport(tlsConfig), nil
+}
+
+// plainTransport is newTransport with any TLS configuration.
+func plainTransport(tlsConfig *tls.Config) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
@@ -82,7 +87,7 @@ func newTransport(cfg Config) (http.RoundTripper, error) {
 		Protocols:           protocols,
 		MaxIdleConnsPerHost: 8,
 		IdleConnTimeout:     3 * time.Second,
-	}, nil
+	}
 }
 
 // newTLSConfig trusts one certificate by its fingerprint, or a CA file, or the

@@ -57,7 +57,7 @@ func (a *access) build(t Topology) error {
 		a.roles[r.Name] = &role{privileges: slices.Sorted(slices.Values(r.Privileges))}
 	}
 	for _, s := range t.Users {
-		u := &user{id: s.ID, password: s.Password, enabled: true, tokens: map[string]*token{}}
+		u := &user{id: s.ID, password: s.Password, enabled: !s.Disabled, tokens: map[string]*token{}}
 		for _, ts := range s.Tokens {
 			u.tokens[ts.Name] = &token{name: ts.Name, secret: ts.Secret, privsep: ts.Privsep, expires: unixOrZero(ts.Expires)}
 		}

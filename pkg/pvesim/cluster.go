@@ -38,6 +38,9 @@ type Cluster struct {
 	requests  []*Request
 	faults    []*armed
 	downloads map[string]FileSpec // what download-url finds, by address
+
+	version string        // told instead of the recorded server's
+	skew    time.Duration // of the clock in the answers' Date
 }
 
 // Option changes how a cluster is made.

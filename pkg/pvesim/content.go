@@ -20,11 +20,13 @@ type storageStatus struct {
 	Fraction float64 `json:"used_fraction,omitempty"`
 }
 
+// status leaves the figures of a storage out that does not work (PVE::Storage::storage_info).
 func (s *storage) status() storageStatus {
-	return storageStatus{
-		Type: s.kind, Content: strings.Join(s.content, ","), Active: 1, Enabled: 1, Shared: bit(s.shared),
-		Total: s.totalBytes, Used: s.used(), Avail: s.available(),
+	status := storageStatus{Type: s.kind, Content: strings.Join(s.content, ","), Enabled: bit(!s.disabled), Shared: bit(s.shared)}
+	if !s.disabled && !s.inactive {
+		status.Active, status.Total, status.Used, status.Avail = 1, s.totalBytes, s.used(), s.available()
 	}
+	return status
 }
 
 // listStorages is GET /nodes/{node}/storage.

@@ -58,12 +58,7 @@ func (c *Cluster) answer(ctx context.Context, r *http.Request, in incoming, note
 	}
 	rest, isAPI := strings.CutPrefix(r.URL.EscapedPath(), "/api2/")
 	if !isAPI {
-		path := r.URL.Path
-		if rest, isHost := strings.CutPrefix(path, "//"); isHost { // what follows is taken for a host
-			path = rest[strings.Index(rest+"/", "/"):]
-		}
-		text := fmt.Sprintf("no such file '%s'", path)
-		return textAnswer(http.StatusInternalServerError, text, text+"\n")
+		return c.page(r)
 	}
 	format, path, _ := strings.Cut(rest, "/")
 	if format != "json" && format != "extjs" {

@@ -15,12 +15,13 @@ type node struct {
 	cpus        int
 	memory      int64
 	fingerprint string
+	offline     bool
 }
 
 func newNode(s NodeSpec) *node {
 	return &node{
 		name: s.Name, address: s.Address, bridges: s.Bridges, cpus: max(s.CPUs, 1), memory: max(s.MemoryBytes, 1<<30),
-		fingerprint: s.TLSFingerprint,
+		fingerprint: s.TLSFingerprint, offline: s.Offline,
 	}
 }
 
@@ -34,6 +35,11 @@ func (c *Cluster) nodeNamed(name string) (*node, bool) {
 
 // release returns the version as /version and node status show it.
 func (c *Cluster) release() (version, release, repoid string) {
+	if c.version != "" {
+		major, rest, _ := strings.Cut(c.version, ".")
+		minor, _, _ := strings.Cut(strings.ReplaceAll(rest, "-", "."), ".")
+		return c.version, major + "." + minor, "0000000000000000"
+	}
 	if c.major == 8 {
 		return "8.4.21", "8.4", "2606ac850d46da29"
 	}
@@ -79,6 +85,9 @@ type nodeFigures struct {
 // nodeResource is a node in lists; its figures need a privilege.
 func (k *call) nodeResource(n *node) nodeResource {
 	r := nodeResource{ID: "node/" + n.name, Type: "node", Node: n.name, Status: "online", CgroupMode: 1}
+	if n.offline {
+		r.Status = "offline"
+	}
 	if k.holds("/nodes/"+n.name, "Sys.Audit") {
 		r.nodeFigures = &nodeFigures{
 			CPU: 0.05, MaxCPU: n.cpus, Mem: k.usedMemory(n), MaxMem: n.memory, Disk: 8 << 30, MaxDisk: 64 << 30,

@@ -117,7 +117,9 @@ func (c *Cluster) checkNode(k *call) error {
 	if name == "" || name == "localhost" {
 		return nil
 	}
-	if _, ok := c.nodeNamed(name); ok {
+	if n, ok := c.nodeNamed(name); ok && n.offline {
+		return &apiError{status: 595, message: "No route to host", bare: true}
+	} else if ok {
 		return nil
 	}
 	return failure("hostname lookup '%[1]s' failed - failed to get address info for: %[1]s: Name or service not known", name)

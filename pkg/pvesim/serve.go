@@ -27,6 +27,7 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.status == http.StatusOK && !a.close {
 		w.Header()["Content-Type"] = []string{a.kind}
 		w.Header().Set("Server", "pve-api-daemon/3.0")
+		w.Header().Set("Date", c.date())
 		_, _ = w.Write(a.body)
 		return
 	}
@@ -42,7 +43,7 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer connection.Close()
-	_, _ = buffer.WriteString(a.head())
+	_, _ = buffer.WriteString(a.head(c.date()))
 	_, _ = buffer.Write(a.body)
 	_ = buffer.Flush()
 	drain(connection)
@@ -58,10 +59,10 @@ func drain(connection net.Conn) {
 }
 
 // head is the status line and the headers of an answer after which the connection ends.
-func (a answer) head() string {
+func (a answer) head(date string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nConnection: close\r\nServer: pve-api-daemon/3.0\r\n", a.status, a.reason)
-	fmt.Fprintf(&b, "Date: %s\r\nContent-Length: %d\r\n", time.Now().UTC().Format(http.TimeFormat), len(a.body))
+	fmt.Fprintf(&b, "Date: %s\r\nContent-Length: %d\r\n", date, len(a.body))
 	if a.kind != "" {
 		fmt.Fprintf(&b, "Content-Type: %s\r\n", a.kind)
 	}

@@ -25,8 +25,10 @@ type storage struct {
 	sparse     bool
 	blockSize  string
 	totalBytes int64
+	otherBytes int64
 	volumes    map[string]*volume // by name within the storage
 	disabled   bool
+	inactive   bool
 }
 
 // volume is one volume or file of a storage.
@@ -48,7 +50,8 @@ type volume struct {
 func newStorage(s StorageSpec, now time.Time) *storage {
 	st := &storage{
 		name: s.Name, kind: s.Type, content: s.Content, path: s.Path, dataset: s.Dataset, sparse: s.Sparse,
-		blockSize: s.BlockSize, totalBytes: s.TotalBytes, volumes: map[string]*volume{}, shared: s.Shared, only: s.Nodes,
+		blockSize: s.BlockSize, totalBytes: s.TotalBytes, otherBytes: s.OtherBytes, disabled: s.Disabled, inactive: s.Inactive,
+		volumes: map[string]*volume{}, shared: s.Shared, only: s.Nodes,
 	}
 	for _, f := range s.Files {
 		v := st.addFile(f.Content, f.Name, f.SizeBytes, now)
@@ -123,7 +126,7 @@ func (s *storage) inOrder() []*volume {
 
 // used is what the volumes occupy: thin ones only what was written to them at the beginning.
 func (s *storage) used() int64 {
-	used := int64(1 << 20)
+	used := int64(1<<20) + s.otherBytes
 	for _, v := range s.volumes {
 		switch {
 		case v.content != "images", s.kind == "zfspool" && !s.sparse && v.base == nil:

@@ -11,7 +11,10 @@ import (
 
 // Topology is what exists before the first request.
 type Topology struct {
-	Major     int // 8 or 9: the major version of Proxmox VE that is played
+	Major     int           // 8 or 9: the major version of Proxmox VE that is played
+	Version   string        // full version that is told, for example 7.4-19; empty is that of the recorded server
+	ClockSkew time.Duration // how far the server's clock is ahead
+	HAManaged []int         // VMs that HA starts and stops
 	Nodes     []NodeSpec
 	Storages  []StorageSpec
 	Pools     []string
@@ -32,6 +35,7 @@ type NodeSpec struct {
 	CPUs           int
 	MemoryBytes    int64
 	TLSFingerprint string // as GET /nodes shows it; empty until Serve has a certificate
+	Offline        bool   // listed, and whatever is to be proxied to it gets 595
 }
 
 // StorageSpec is one storage definition. On every node that has it, it holds other volumes, unless it is shared.
@@ -44,6 +48,9 @@ type StorageSpec struct {
 	Sparse     bool     // zfspool: thin volumes
 	BlockSize  string   // zfspool: volblocksize, for example 64k; empty is ZFS's default
 	TotalBytes int64
+	OtherBytes int64 // taken by what is not a volume of the storage
+	Disabled   bool  // switched off by the administrator
+	Inactive   bool  // does not answer, such as a pool that is not imported
 	Files      []FileSpec
 	Shared     bool     // all nodes see the same volumes
 	Nodes      []string // that have it; empty: all
@@ -70,7 +77,7 @@ type TemplateSpec struct {
 	Storage  string
 	DiskMiB  int64
 	Bridge   string
-	Config   map[string]string // further configuration keys, as in the VM's config file
+	Config   map[string]string // further configuration keys, as in the VM's config file; an empty value leaves a key out
 	DiskOpts string            // options of scsi0, for example "discard=on,ssd=1"
 }
 
@@ -94,6 +101,7 @@ type RoleSpec struct {
 type UserSpec struct {
 	ID       string // name@realm
 	Password string // empty: cannot log in by password
+	Disabled bool
 	Tokens   []TokenSpec
 }
 
@@ -124,7 +132,7 @@ func (c *Cluster) build(t Topology) error {
 	for _, s := range t.Storages {
 		c.buildStorage(s)
 	}
-	c.downloads = t.Downloads
+	c.downloads, c.version, c.skew = t.Downloads, t.Version, t.ClockSkew
 	for _, name := range t.Pools {
 		c.pools[name] = &pool{name: name}
 	}
@@ -141,6 +149,13 @@ func (c *Cluster) build(t Topology) error {
 		if err := c.buildVM(s); err != nil {
 			return fmt.Errorf("vm %d: %w", s.VMID, err)
 		}
+	}
+	for _, id := range t.HAManaged {
+		v, ok := c.vms[id]
+		if !ok {
+			return fmt.Errorf("vm %d: HA is to manage it, and it does not exist", id)
+		}
+		v.byHA = true
 	}
 	return nil
 }
@@ -171,6 +186,9 @@ func (c *Cluster) buildTemplate(s TemplateSpec) error {
 	}
 	for key, value := range s.Config {
 		v.config[key] = value
+		if value == "" {
+			delete(v.config, key)
+		}
 	}
 	c.vms[s.VMID] = v
 	return nil

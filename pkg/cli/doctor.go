@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"labctl/pkg/doctor"
+	"labctl/pkg/internal/ui"
+	"labctl/pkg/journal"
+	"labctl/pkg/labrun"
+	"labctl/pkg/labspec"
+	"labctl/pkg/pve"
+	"labctl/pkg/remote"
+	"labctl/pkg/seed"
+)
+
+func newDoctor(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor [LAB]",
+		Short: "Find out at once everything on the server that would make a lab fail, and what puts it right; change nothing",
+		Args:  exactLab,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			spec, err := a.loadLab(args)
+			if err != nil {
+				return err
+			}
+			return a.doctor(cmd.Context(), spec)
+		},
+	}
+}
+
+// doctor examines the server for a lab. It takes no lock and needs no lab that is down.
+func (a *app) doctor(ctx context.Context, spec labrun.Spec) error {
+	server, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	a.progress().Status(func(time.Duration) string { return "examining " + server.url })
+	patient, err := a.patient(spec, server)
+	if err != nil {
+		return err
+	}
+	report, err := doctor.Examine(ctx, patient)
+	if err == nil {
+		err = errors.Join(a.print(reportWriter(report, a.json())), verdict(report))
+	}
+	if server.started {
+		err = errors.Join(err, a.stopIfUnused(ctx, server))
+	}
+	return err
+}
+
+// verdict is the error of a lab that would fail.
+func verdict(report doctor.Report) error {
+	n := report.Count(doctor.Error)
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: lab %s would fail on %s", ui.Count(n, "error"), report.Lab, report.Server)
+}
+
+// patient is what the doctor looks at.
+func (a *app) patient(spec labrun.Spec, s *server) (doctor.Patient, error) {
+	patient := doctor.Patient{
+		Lab: spec.Lab, API: s.client, URL: s.url, TokenID: s.tokenID, Reach: s.reach, Machine: a.examineMachine(),
+	}
+	state, err := journal.Read(a.labStore().JournalPath(spec.Lab.Name))
+	if err != nil {
+		return patient, err
+	}
+	if state.Active() {
+		for _, vm := range state.Touched() {
+			patient.Up = append(patient.Up, doctor.UpVM{Name: vm.Name, Ref: pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}})
+		}
+	}
+	if s.dialer == nil {
+		patient.Route = route
+	}
+	if host := spec.Lab.Host; host != nil {
+		patient.HostFacts = func(ctx context.Context) (map[string]string, error) { return a.hostFacts(ctx, s, *host) }
+	}
+	return patient, nil
+}
+
+// route looks up the way to an address. To connect a datagram socket sends nothing.
+func route(address netip.Addr) error {
+	connection, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, 22)))
+	if err != nil {
+		return err
+	}
+	return connection.Close()
+}
+
+// hostTime bounds the login to the host.
+const hostTime = 5 * time.Second
+
+// hostFacts logs in to the PVE host as `bench` does, and asks for its facts.
+func (a *app) hostFacts(ctx context.Context, s *server, host labspec.Host) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
+	target, directory, err := a.hostTarget(s, host)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := remote.Connect(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := factsOf(ctx, connection, host.Name, seed.HostFacts(directory))
+	return facts, errors.Join(err, connection.Close())
+}
+
+func reportWriter(report doctor.Report, asJSON bool) func(io.Writer) error {
+	return func(w io.Writer) error {
+		if asJSON {
+			return writeJSON(w, report)
+		}
+		_, err := io.WriteString(w, reportText(report))
+		return err
+	}
+}
+
+// reportText is a line for every check and finding, with what puts it right indented below.
+func reportText(report doctor.Report) string {
+	text := fmt.Sprintf("Lab %s on %s\n\n", report.Lab, report.Server)
+	for _, check := range report.Checks {
+		if len(check.Findings) == 0 {
+			text += fmt.Sprintf("%-8s %-11s %s\n", check.State, check.Name, check.Detail)
+		}
+		for _, finding := range check.Findings {
+			text += fmt.Sprintf("%-8s %-11s %s\n", finding.Severity, check.Name, finding.Problem)
+			if finding.Advice != "" {
+				text += strings.Repeat(" ", 21) + finding.Advice + "\n"
+			}
+			for _, command := range finding.Commands {
+				text += strings.Repeat(" ", 23) + command + "\n"
+			}
+		}
+	}
+	return text + fmt.Sprintf("\n%s, %s, %s\n", ui.Count(report.Count(doctor.Error), "error"),
+		ui.Count(report.Count(doctor.Warning), "warning"), ui.Count(report.Count(doctor.Note), "note"))
+}

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"labctl/pkg/doctor"
+)
+
+// examineMachine looks at what labctl needs on the machine that it runs on.
+func (a *app) examineMachine() []doctor.Finding {
+	var findings []doctor.Finding
+	for _, place := range []struct{ flag, dir string }{{"--state-dir", a.flags.stateDir}, {"--results", a.flags.results}} {
+		if err := writable(place.dir); err != nil {
+			findings = append(findings, doctor.Finding{
+				Severity: doctor.Error, Problem: fmt.Sprintf("nothing can be written to the directory %s: %v", place.dir, err),
+				Advice: "let your user write there, or give another directory with " + place.flag,
+			})
+		}
+	}
+	for _, path := range a.secretFiles() {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			findings = append(findings, doctor.Finding{
+				Severity: doctor.Warning, Problem: fmt.Sprintf("others may read %s, which holds the token's secret", path),
+				Advice: "keep it to yourself", Commands: []string{"chmod 600 " + path},
+			})
+		}
+	}
+	return findings
+}
+
+// writable makes the directory and a file in it, and removes the file.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return err
+	}
+	name := file.Name()
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Remove(name)
+}
+
+// secretFiles are the files from which the token's secret was read.
+func (a *app) secretFiles() []string {
+	if a.flags.sandbox != "" {
+		return nil
+	}
+	if path := a.config.GetString(keyTokenSecretFile); path != "" {
+		return []string{path}
+	}
+	path := a.config.ConfigFileUsed()
+	if path == "" || os.Getenv("LABCTL_"+strings.ToUpper(strings.ReplaceAll(keyTokenSecret, ".", "_"))) != "" {
+		return nil
+	}
+	return []string{path}
+}
