@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/crypto/ssh"
 
 	"labctl/pkg/labspec"
@@ -93,11 +92,8 @@ func (s *server) reach(ctx context.Context, address string) error {
 		dialer = new(net.Dialer)
 	}
 	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, "22"))
-	if err != nil && s.sandbox != nil && s.sandbox.HasEnded() {
-		return backoff.Permanent(fmt.Errorf("the sandbox (process %d) has ended, and its guests with it: %w", s.sandbox.PID, err))
-	}
 	if err != nil {
-		return err
+		return s.final(err)
 	}
 	return connection.Close()
 }

@@ -24,7 +24,7 @@ func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, 
 		return nil, err
 	}
 	waiter := &guest.Waiter{
-		Agent:      r.run.server.client,
+		Agent:      r.run.server.agent(),
 		ParseFacts: seed.ParseFacts,
 		Connect: func(ctx context.Context, _ guest.VM, address, hostKey string) (guest.Host, error) {
 			target, err := r.run.server.vmTarget(r.run.Lab, vm.Spec.Name, address, hostKey, signer)
