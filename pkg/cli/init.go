@@ -25,6 +25,7 @@ type initFlags struct {
 	address, gateway, hostSSH, hostDirectory string
 	sshKey, sshProxy, labFile                string
 	major                                    int
+	imageStorage                             string // for the grants of template build; "" for none
 	printGrants, force                       bool
 }
 
@@ -48,6 +49,7 @@ func (f *initFlags) add(cmd *cobra.Command) {
 	set.StringVar(&f.labFile, "lab", defaultLab, "`file` for the first lab; one that exists is left alone")
 	set.IntVar(&f.major, "pve", 0, "major `version` of the server, where it does not tell before a token exists")
 	set.BoolVar(&f.printGrants, "print-grants", false, "print the commands that make user, token and least privileges, and stop there")
+	set.StringVar(&f.imageStorage, "image-storage", "", "print also what template build needs, with the image on this directory `storage`")
 	set.BoolVar(&f.force, "force", false, "overwrite the configuration and the lab file")
 }
 

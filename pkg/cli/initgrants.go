@@ -43,7 +43,18 @@ func (s *setup) printGrants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	commands := grants.Of(lab, inventory.Template{}, major).List().Setup(s.tokenID)
+	list := grants.Of(lab, inventory.Template{}, major).List()
+	if s.flags.imageStorage != "" {
+		if s.flags.node == "" {
+			if s.flags.node, err = s.ask.ask(ctx, question{"Node that fetches the template's image", "--node", "pve"}); err != nil {
+				return err
+			}
+		}
+		list = list.With(grants.Build{
+			Node: s.flags.node, Pool: s.flags.pool, Storage: s.flags.storage, ImageStorage: s.flags.imageStorage, Bridge: s.flags.bridge,
+		}.List())
+	}
+	commands := list.Setup(s.tokenID)
 	if s.isComplete() && !s.flags.force { // the commands are wanted again, or for another lab
 		return s.showCommands(major, commands)
 	}

@@ -108,9 +108,10 @@ func (s *stranger) write(name, text string) string {
 }
 
 // setUp is what the documentation tells a user to do: print the commands, run them as root, go on with the token.
-func (s *stranger) setUp() {
+func (s *stranger) setUp(more ...string) {
 	s.t.Helper()
-	commands := s.mustLabctl("", "init", "--print-grants", "--url", s.info.URL, "--fingerprint", s.info.Fingerprint, "--storage", "zfs")
+	args := append([]string{"init", "--print-grants", "--url", s.info.URL, "--fingerprint", s.info.Fingerprint, "--storage", "zfs"}, more...)
+	commands := s.mustLabctl("", args...)
 	s.script(commands)
 	secret := s.write("secret", s.secrets[defaultTokenID]+"\n")
 	s.mustLabctl("", "init", "--token-id", defaultTokenID, "--secret-file", secret, "--ssh-proxy", s.info.Gateway, "--lab", s.path("first.yaml"))

@@ -132,11 +132,7 @@ func (n Needs) List() List {
 		list = append(list, onStorage("/storage/"+storage)...)
 	}
 	if n.Uploads != "" {
-		for _, grant := range onUploads("/storage/" + n.Uploads) {
-			if !slices.Contains(list.On(grant.Path), grant.Privilege) {
-				list = append(list, grant)
-			}
-		}
+		list = list.With(onUploads("/storage/" + n.Uploads))
 	}
 	for _, bridge := range n.Bridges {
 		list = append(list, Grant{"/sdn/zones/localnetwork/" + bridge, "SDN.Use", "plug the VMs into the bridge"})

@@ -91,6 +91,8 @@ func (l List) role(path string) string {
 		return "LabctlTemplate"
 	case "storage":
 		return "LabctlStore"
+	case "nodes":
+		return "LabctlNode"
 	default:
 		return "LabctlNet"
 	}
