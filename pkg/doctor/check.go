@@ -28,6 +28,7 @@ func checks() []check {
 		{"storage", node, checkStorage},
 		{"template", node, checkTemplate},
 		{"bridge", node, checkBridge},
+		{"cluster", node, checkCluster},
 		{"vmids", server, checkVMIDs},
 		{"addresses", nil, checkAddresses},
 		{"host", nil, checkHost},

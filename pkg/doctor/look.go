@@ -33,6 +33,7 @@ type seen struct {
 	status    answer[pve.VMStatus] // the template's
 	missing   answer[grants.List]
 	vmids     answer[[]pve.VMID]
+	elsewhere []otherNode
 	addresses []address
 	others    []otherVM
 	host      answer[map[string]string]
@@ -77,6 +78,7 @@ func (s *seen) lookAtVMs(ctx context.Context, wait *sync.WaitGroup) {
 	observed := inventory.Observed{Resources: s.resources.value}
 	wait.Go(func() { s.vmids.value, s.vmids.err = s.freeVMIDs(ctx, observed) })
 	wait.Go(func() { s.lookAtOthers(ctx) })
+	wait.Go(func() { s.lookAtNodes(ctx, observed) })
 	id, name := s.Lab.Template.On(s.Lab.Node)
 	s.template.value, s.template.err = observed.FindTemplateFor(ctx, s.API, s.Lab.Node, pve.VMID(id), name)
 	if s.template.err == nil {
@@ -87,12 +89,16 @@ func (s *seen) lookAtVMs(ctx context.Context, wait *sync.WaitGroup) {
 
 // needs are the privileges for the template that was found, or for one as labctl builds it.
 func (s *seen) needs() grants.Needs {
-	return Needs(s.Lab, s.template.value, s.template.err, s.version.value.Major)
+	return Needs(s.Lab, s.Lab.Node, s.template.value, s.template.err, s.version.value.Major)
 }
 
-// Needs are the privileges of a lab, whether its template was found, or is hidden from the token, or does not exist.
-func Needs(lab *labspec.Lab, template inventory.Template, templateErr error, major int) grants.Needs {
+// Needs are the privileges of a lab on a node, whether the template there was found, or is hidden from the token, or does
+// not exist.
+func Needs(lab *labspec.Lab, node string, template inventory.Template, templateErr error, major int) grants.Needs {
 	needs := grants.Of(lab, template, major)
+	if id, _ := lab.Template.On(node); templateErr != nil && id != 0 {
+		needs.Template = id
+	}
 	var problem *inventory.TemplateError
 	if errors.As(templateErr, &problem) && problem.Absent {
 		return needs.WithoutTemplate()

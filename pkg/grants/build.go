@@ -47,3 +47,8 @@ func (l List) With(other List) List {
 	}
 	return all
 }
+
+// Without is the list but for what another one has too.
+func (l List) Without(other List) List {
+	return slices.DeleteFunc(slices.Clone(l), func(grant Grant) bool { return slices.Contains(other.On(grant.Path), grant.Privilege) })
+}

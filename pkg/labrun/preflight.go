@@ -44,7 +44,7 @@ func (r *Run) preflight(ctx context.Context, looks []nodeLook) error {
 	var rights, templates, storages []error
 	for _, look := range looks {
 		storages = append(storages, inventory.CheckStorages(ctx, api, look.node, r.Lab.StoragesOn(look.node)))
-		rights = append(rights, doctor.Needs(r.Lab, look.template, look.err, version.Major).Check(ctx, api, r.Server.TokenID))
+		rights = append(rights, doctor.Needs(r.Lab, look.node, look.template, look.err, version.Major).Check(ctx, api, r.Server.TokenID))
 		templates = append(templates, look.err)
 	}
 	if err := errors.Join(errors.Join(rights...), errors.Join(templates...), errors.Join(storages...)); err != nil {
