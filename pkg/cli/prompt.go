@@ -71,13 +71,14 @@ func (p *prompter) secret(ctx context.Context, q question) (string, error) {
 	fmt.Fprintf(p.out, "%s: ", q.text)
 	read := p.line
 	if file, ok := p.in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		state, err := term.GetState(int(file.Fd()))
+		fd := int(file.Fd())
+		state, err := term.GetState(fd)
 		if err != nil {
 			return "", fmt.Errorf("reading the terminal's state: %w", err)
 		}
-		defer func() { _ = term.Restore(int(file.Fd()), state) }() // it shows what is typed again, also after an interrupt
+		defer func() { _ = term.Restore(fd, state) }() // it shows what is typed again, also after an interrupt
 		read = func() (string, error) {
-			line, err := term.ReadPassword(int(file.Fd()))
+			line, err := term.ReadPassword(fd)
 			if errors.Is(err, io.EOF) {
 				err = errNoAnswer
 			}
