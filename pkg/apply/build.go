@@ -77,7 +77,7 @@ func (e *Executor) sendImage(ctx context.Context, node string, step plan.Image, 
 // createChange makes the VM with our mark in it from the first moment. PVE claims the VMID before it answers, and removes
 // everything when a disk cannot be made.
 func (e *Executor) createChange(ref pve.VMRef, step plan.Create) change {
-	vm := pve.NewVM{EmptyVM: pve.EmptyVM{VMRef: ref, Pool: step.Pool, Name: step.VMName, Description: e.mark(plan.TemplateVM)}}
+	vm := pve.NewVM{EmptyVM: pve.EmptyVM{VMRef: ref, Pool: step.Pool, Name: step.VMName, Description: e.mark(plan.TemplateVM, ref.ID)}}
 	for _, setting := range step.Settings {
 		vm.Set = append(vm.Set, pve.Param{Key: setting.Key, Value: setting.Value})
 	}

@@ -227,7 +227,7 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	if gone, lookErr := e.isGone(ctx, ref, err); gone || lookErr != nil {
 		return lookErr
 	}
-	if mark, ok := inventory.ParseMark(config.Description()); !ok || !mark.SameLab(e.Mark) {
+	if mark, ok := inventory.ParseMark(config.Description()); !ok || !mark.SameLab(e.Mark) || !mark.Of(ref.ID) {
 		return fmt.Errorf("VM %d is left alone: %w (lab %s)", ref.ID, errNotOurs, e.Mark.Lab)
 	}
 	if config.Protection() { // inherited from the template, or set on a throw-away VM: the mark decides

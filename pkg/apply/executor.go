@@ -91,9 +91,9 @@ type Executor struct {
 }
 
 // mark is the owner mark for one VM.
-func (e *Executor) mark(vm string) string {
+func (e *Executor) mark(vm string, id pve.VMID) string {
 	mark := e.Mark
-	mark.VM = vm
+	mark.VM, mark.VMID = vm, int(id)
 	return mark.Description()
 }
 

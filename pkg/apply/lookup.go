@@ -64,8 +64,8 @@ func (e *Executor) awaitTasks(ctx context.Context, c change) (bool, error) {
 	}
 	worked := false
 	for _, task := range tasks {
-		if !task.Running {
-			continue
+		if !task.Running || (e.Token != "" && task.UPID.User != e.Token) {
+			continue // with Sys.Audit the list has everybody's tasks
 		}
 		worked = true
 		if _, err := e.API.Wait(ctx, task.UPID, nil); err != nil && context.Cause(ctx) != nil {

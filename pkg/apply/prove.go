@@ -71,7 +71,7 @@ func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, 
 }
 
 func (e *Executor) probeChange(name string, ref pve.VMRef) change {
-	empty := pve.EmptyVM{VMRef: ref, Pool: e.Pool, Name: fmt.Sprintf("%s-probe-%d", e.Mark.Lab, ref.ID), Description: e.mark(name)}
+	empty := pve.EmptyVM{VMRef: ref, Pool: e.Pool, Name: fmt.Sprintf("%s-probe-%d", e.Mark.Lab, ref.ID), Description: e.mark(name, ref.ID)}
 	return change{
 		op: journal.OpProbe, vm: name, ref: ref,
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.CreateEmptyVM(ctx, empty) }),

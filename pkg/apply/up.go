@@ -107,7 +107,7 @@ func (e *Executor) cloneChange(vm VM, step plan.Clone) change {
 	source := pve.VMRef{Node: step.TemplateNode, ID: pve.VMID(step.TemplateVMID)}
 	request := pve.CloneRequest{
 		Source: source, NewID: vm.Ref.ID, Name: step.VMName, Pool: step.Pool,
-		Description: e.mark(vm.Spec.Name), Full: step.Full,
+		Description: e.mark(vm.Spec.Name, vm.Ref.ID), Full: step.Full,
 	}
 	if source.Node != vm.Ref.Node {
 		request.Target = vm.Ref.Node

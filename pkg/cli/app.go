@@ -105,6 +105,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.directories(); err != nil {
 		return err
 	}
+	if cmd.Flags().Changed("deadline") && a.flags.deadline <= 0 {
+		return usagef("--deadline %s: give a time that is longer than nothing, such as 90m", a.flags.deadline)
+	}
 	if a.flags.deadline > 0 {
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), a.flags.deadline, errDeadline)
 		a.cancel = cancel
@@ -173,4 +176,15 @@ func exactLab(cmd *cobra.Command, args []string) error {
 		return usagef("%s takes one lab, not %d: see `%s --help`", cmd.CommandPath(), len(args), cmd.CommandPath())
 	}
 	return nil
+}
+
+// group is a command that only has others below it: whoever mistypes one of them is told so.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("unknown command %q for %q: see `%s --help`", args[0], cmd.CommandPath(), cmd.CommandPath())
+		}
+		return cmd.Help()
+	}
+	return cmd
 }

@@ -236,6 +236,10 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 	if r.server.sandbox != nil {
 		run.Notes = append(run.Notes, sandboxNote(r.server.sandbox))
 	}
+	if r.server.sandbox == nil && machines.areProcesses() { // a sandbox that was configured like a real server
+		run.Provenance.Sandbox = sandboxHost
+		run.Notes = append(run.Notes, processesNote)
+	}
 	run.Notes = append(run.Notes, fioParity(machines)...)
 	for _, machine := range machines {
 		run.Targets = append(run.Targets, machine.describe())

@@ -14,7 +14,7 @@ import (
 )
 
 func newResults(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "results", Short: "List, show, import and export runs"}
+	cmd := group(&cobra.Command{Use: "results", Short: "List, show, import and export runs"})
 	cmd.AddCommand(newResultsList(a), newResultsShow(a), newResultsImport(a), newResultsExport(a))
 	return cmd
 }

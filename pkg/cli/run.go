@@ -60,8 +60,10 @@ func (a *app) run(ctx context.Context, spec labrun.Spec, options benchOptions, k
 	a.tearsDown = keep != keepAlways
 	err = a.up(ctx, spec, upOptions{keep: keep != keepNever, quiet: true})
 	parts.add("up", err)
-	if err != nil && was.Active() {
-		return err // the lab was up before and is not ours to remove: another labctl may be working on it
+	if now, stateErr := a.labStore().State(spec.Lab.Name); err != nil && (was.Active() || (stateErr == nil && !now.Active())) {
+		// The lab was up before, from here or from elsewhere, and is not ours to remove; or up has removed what it made.
+		parts.undone = !was.Active()
+		return err
 	}
 	if err == nil {
 		a.begun = time.Now() // the overhead is that of `bench`
@@ -76,6 +78,7 @@ func (a *app) run(ctx context.Context, spec labrun.Spec, options benchOptions, k
 	defer cancel()
 	downErr := a.down(teardown, spec, true)
 	parts.add("down", downErr)
+	parts.removed = downErr == nil
 	return errors.Join(err, downErr)
 }
 
@@ -96,6 +99,8 @@ type runParts struct {
 	parts   []string
 	results string // the ID of the recorded run; "" when nothing was recorded
 	left    bool   // the lab was left up on purpose
+	undone  bool   // up failed, and nothing that it made is left unless the exit code says so
+	removed bool
 }
 
 func (p *runParts) add(part string, err error) {
@@ -107,7 +112,7 @@ func (p *runParts) add(part string, err error) {
 
 // line sums the run up: for a log that is read once a day.
 func (p *runParts) line(code int) string {
-	verdict, recorded, rest := "done", "nothing was recorded", "the lab is removed with proof"
+	verdict, recorded, rest := "done", "nothing was recorded", "the lab was there before and is left alone"
 	switch code {
 	case exitDone:
 	case exitInterrupted:
@@ -121,7 +126,11 @@ func (p *runParts) line(code int) string {
 	switch {
 	case p.left:
 		rest = "the lab is left up"
-	case code == exitLeftover:
+	case p.removed:
+		rest = "the lab is removed with proof"
+	case p.undone && code != exitLeftover:
+		rest = "nothing of this run is left"
+	case code == exitLeftover, len(p.parts) > 1:
 		rest = "THE LAB IS OR MAY BE STILL THERE, see above"
 	}
 	return fmt.Sprintf("labctl: run %s %s (exit %d): %s; %s; %s; %s", p.lab, verdict, code, strings.Join(p.parts, ", "), recorded, rest,

@@ -36,7 +36,7 @@ directly.`,
 			return cmd.Root().PersistentPreRunE(cmd, args)
 		},
 	}
-	cmd.AddCommand(newSandboxServe(a), newSandboxStart(a), newSandboxStop(a), newSandboxStatus(a), newSandboxImage(a))
+	group(cmd).AddCommand(newSandboxServe(a), newSandboxStart(a), newSandboxStop(a), newSandboxStatus(a), newSandboxImage(a))
 	return cmd
 }
 

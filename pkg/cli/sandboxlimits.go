@@ -17,11 +17,14 @@ func (a *app) limits(s *server) guest.Limits {
 	return guest.Limits{Boot: all, Agent: all, HostKey: all, Address: all, SSH: all, Prepare: all}
 }
 
+// processesNote is what has to be said of numbers that no virtual machine had.
+const processesNote = "Measured in the sandbox: every target is a set of processes on one machine, not a virtual machine."
+
 // sandboxNote says what was measured in the sandbox.
 func sandboxNote(info *sandbox.Info) string {
 	switch {
 	case info.Guests != sandbox.GuestQEMU:
-		return "Measured in the sandbox: every target is a set of processes on one machine, not a virtual machine."
+		return processesNote
 	case info.KVM:
 		return "Measured in the sandbox: the VMs are real ones, with KVM, but share one machine and one file system with the host target, which is a process."
 	}

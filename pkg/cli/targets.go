@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,6 +60,13 @@ func (m machines) targets() map[string]suite.Target {
 		targets[machine.name] = suite.Target{Machine: machine.host, Directory: machine.facts[factDirectory], Fio: machine.fio}
 	}
 	return targets
+}
+
+// areProcesses says that a VM is a process of the sandbox's machine by its own account.
+func (m machines) areProcesses() bool {
+	return slices.ContainsFunc(m, func(machine *machine) bool {
+		return machine.isVM && machine.facts[factKind] == string(results.TargetHostProcess)
+	})
 }
 
 // describe is the machine for the results.

@@ -29,7 +29,7 @@ type templateOptions struct {
 }
 
 func newTemplate(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "template", Short: "Build the VM template that labs are cloned from"}
+	cmd := group(&cobra.Command{Use: "template", Short: "Build the VM template that labs are cloned from"})
 	cmd.AddCommand(newTemplateBuild(a))
 	return cmd
 }

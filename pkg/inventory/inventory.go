@@ -114,13 +114,8 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 		return fmt.Errorf("reading VM %d: %w", ref.ID, err)
 	}
 	mark, ok := ParseMark(config.Description())
-	if !ok || !mark.SameLab(scope.Mark) {
-		if ok && mark.Lab == scope.Mark.Lab {
-			o.Others = append(o.Others, VM{Ref: ref, Mark: mark, Config: config})
-		}
-		if isKnown(scope, ref) {
-			o.Foreign = append(o.Foreign, ref)
-		}
+	if !ok || !mark.SameLab(scope.Mark) || !mark.Of(ref.ID) {
+		o.notOurs(scope, VM{Ref: ref, Mark: mark, Config: config}, ok)
 		return nil
 	}
 	status, err := api.VMStatus(ctx, ref)
@@ -133,6 +128,17 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 	}
 	o.VMs = append(o.VMs, VM{Ref: ref, Mark: mark, Config: config, Running: status.Running(), ByHA: status.HAManaged})
 	return nil
+}
+
+// notOurs files a VM that is not this lab's: of a lab of the same name, or where the journal has one of ours. A copy of a
+// lab's VM is neither.
+func (o *Observed) notOurs(scope Scope, vm VM, marked bool) {
+	if marked && vm.Mark.Lab == scope.Mark.Lab && vm.Mark.Of(vm.Ref.ID) {
+		o.Others = append(o.Others, vm)
+	}
+	if isKnown(scope, vm.Ref) {
+		o.Foreign = append(o.Foreign, vm.Ref)
+	}
 }
 
 // lists says whether the cluster's list has the VM on that node.
@@ -179,7 +185,7 @@ func ReadMarked(ctx context.Context, api API, resource pve.Resource) (*VM, error
 		return nil, fmt.Errorf("reading VM %d: %w", ref.ID, err)
 	}
 	mark, ok := ParseMark(config.Description())
-	if !ok {
+	if !ok || !mark.Of(ref.ID) {
 		return nil, nil
 	}
 	if mark.Pool == "" {

@@ -35,6 +35,8 @@ type Begin struct {
 	Version string    `json:"labctl"`          // the labctl that began the run
 	SpecSHA string    `json:"spec_sha256"`
 	Expires time.Time `json:"expires"`
+	// Collected says that the run is only removed here, by gc: it looked at nothing but what carries its mark.
+	Collected bool `json:"collected,omitempty"`
 }
 
 // Op is a kind of change on PVE.

@@ -21,6 +21,12 @@ func (l *Labs) collectDir(lab, run string) string {
 	return filepath.Join(l.Store.Root, collecting, lab+"-"+run)
 }
 
+// collects says whether a removal by gc was begun and not finished.
+func (l *Labs) collects(f Found) bool {
+	state, err := journal.Read(filepath.Join(l.collectDir(f.Lab, f.Run), journalFile))
+	return err == nil && state.Active()
+}
+
 // unfinished are the lab runs that only journals here speak of: those whose VMs are gone already, and those that a killed
 // gc did not finish.
 func (l *Labs) unfinished(found []Found) ([]Found, error) {
@@ -85,7 +91,7 @@ func (l *Labs) Collect(ctx context.Context, server Server, found Found) (removed
 	}
 	if !book.State().Active() {
 		err = book.Begin(journal.Begin{
-			RunID: found.Run, Lab: found.Lab, Owner: found.Owner, Pool: found.mark.Pool, Server: server.URL, Token: server.TokenID, Version: l.Version, Expires: found.Expires,
+			RunID: found.Run, Lab: found.Lab, Owner: found.Owner, Pool: found.mark.Pool, Server: server.URL, Token: server.TokenID, Version: l.Version, Expires: found.Expires, Collected: true,
 		})
 	}
 	if err == nil {
@@ -100,6 +106,9 @@ func (l *Labs) Collect(ctx context.Context, server Server, found Found) (removed
 func (l *Labs) collect(ctx context.Context, server Server, found Found, book *journal.Journal) (Removed, error) {
 	mark := found.mark
 	mark.Lab, mark.Run, mark.Owner = found.Lab, found.Run, found.Owner
+	if mark.Pool == "" { // only uploads are left; the journal of a killed gc may know more
+		mark.Pool = book.State().Run.Pool
+	}
 	executor := l.executor(server, mark, mark.Pool)
 	executor.Journal, executor.Discard = book, true
 	if err := executor.Reconcile(ctx, book.State().Open); err != nil {

@@ -44,7 +44,7 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	}
 	if !wasUp && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
 		// Without a run in the journal, nothing of the removal would be remembered.
-		if err := r.begin(found); err != nil {
+		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
 			return Removed{}, errors.Join(err, leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
 		}
 		if observed, err = r.Observe(ctx); err != nil { // now with what the traces tell
@@ -160,6 +160,16 @@ func (r *Run) lookAgain(ctx context.Context) (traces, inventory.Observed, error)
 	return found, observed, err
 }
 
+// noteUploads writes files that were found into the journal, so that the next down knows of them when this one is killed.
+func (r *Run) noteUploads(uploads []inventory.Upload) error {
+	var all []error
+	for _, upload := range uploads {
+		intent, err := r.Journal.Intend(journal.Intent{Op: journal.OpUpload, VM: upload.Name.For, Node: upload.Node, Volume: upload.Volume.ID})
+		all = append(all, err, r.Journal.Finished(intent, journal.ResultDone, nil))
+	}
+	return errors.Join(all...)
+}
+
 // uploads are the files of this lab on the storages, when there is no journal to tell of them.
 func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
 	if r.Active() {
@@ -240,7 +250,7 @@ func (r Removed) Describe(lab string, took string) string {
 	case r.VMs == 0 && r.Uploads == 0:
 		return fmt.Sprintf("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", lab, took)
 	case r.VMs == 1:
-		return fmt.Sprintf("lab %s is down: 1 VM removed in %s, and no volume of its is left", lab, took)
+		return fmt.Sprintf("lab %s is down: 1 VM removed in %s, and no volume of it is left", lab, took)
 	default:
 		return fmt.Sprintf("lab %s is down: %d VMs removed in %s, and no volume of theirs is left", lab, r.VMs, took)
 	}

@@ -180,7 +180,7 @@ func (l *Labs) judge(found *Found) {
 		found.Standing = StandingExpired
 	case known:
 		found.Standing = StandingUp
-	case found.mark.State == l.Store.ID():
+	case found.mark.State == l.Store.ID(), l.collects(*found):
 		found.Standing = StandingOrphaned
 	default:
 		found.Standing = StandingElsewhere

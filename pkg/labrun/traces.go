@@ -204,13 +204,13 @@ func (r *Run) provedUntil() (proved map[pve.VMID]time.Time, last time.Time) {
 			continue
 		}
 		state, err := journal.Read(path)
-		if err != nil || !state.Ended {
-			continue // it proves nothing
+		if err != nil || !state.Ended || state.Run == nil || (state.Run.Server != r.Server.URL && !r.Server.Passing) {
+			continue // it proves nothing, or nothing of this server
 		}
-		if state.Run.Lab == r.Lab.Name && state.EndedAt.After(last) {
+		if state.Run.Lab == r.Lab.Name && !state.Run.Collected && state.EndedAt.After(last) {
 			last = state.EndedAt
 		}
-		for _, vm := range state.VMs {
+		for _, vm := range state.Touched() {
 			if id := pve.VMID(vm.VMID); state.EndedAt.After(proved[id]) {
 				proved[id] = state.EndedAt
 			}

@@ -185,6 +185,7 @@ func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
 	}
 	was := func(name string) bool { _, ok := before.VM(name); return ok }
 	state := r.Journal.State()
+	observed.VMs = slices.DeleteFunc(observed.VMs, func(vm inventory.VM) bool { return vm.Mark.Run != state.Run.RunID }) // another process's, from another state directory
 	state.VMs = slices.DeleteFunc(state.VMs, func(vm journal.VM) bool { return was(vm.Name) })
 	removal := removalOf(r.Lab.Name, unfamiliar(observed, state), state, nil)
 	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool { return was(s.VM) })
