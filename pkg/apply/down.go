@@ -28,7 +28,7 @@ const (
 func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 	shelves := &shelves{look: e.shelf}
 	if err := shelves.fill(ctx, todo); err != nil {
-		return leftoversOf(todo, err)
+		return Leftovers(todo, err)
 	}
 	todo.Sequences = slices.Clone(todo.Sequences) // a VM that has moved is followed
 	failures := make([]error, len(todo.Sequences))
@@ -80,11 +80,17 @@ func mayPass(err error) bool {
 // errNotOurs is why a VM of the plan is left alone.
 var errNotOurs = errors.New("it does not carry the lab's mark any more")
 
-// leftoversOf says of everything in the plan that it may be left.
-func leftoversOf(todo plan.Plan, err error) error {
+// Leftovers says of everything in a plan of plan.Down that it may be left: a *LeftoverError for each VM and upload, joined.
+func Leftovers(todo plan.Plan, err error) error {
 	var all []error
 	for _, sequence := range todo.Sequences {
-		all = append(all, &LeftoverError{VM: sequence.VM, Ref: pve.VMRef{Node: sequence.Node, ID: pve.VMID(sequence.VMID)}, Err: err})
+		left := &LeftoverError{VM: sequence.VM, Ref: refOf(sequence), Err: err}
+		for _, step := range sequence.Steps {
+			if free, ok := step.(plan.Free); ok {
+				left.Volumes = []pve.Volume{{ID: free.Volume}}
+			}
+		}
+		all = append(all, left)
 	}
 	return errors.Join(all...)
 }

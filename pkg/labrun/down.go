@@ -45,7 +45,7 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	if !wasUp && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
 		// Without a run in the journal, nothing of the removal would be remembered.
 		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
-			return Removed{}, errors.Join(err, leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
+			return Removed{}, errors.Join(err, apply.Leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
 		}
 		if observed, err = r.Observe(ctx); err != nil { // now with what the traces tell
 			return Removed{}, r.mayBeLeft(err)
@@ -221,21 +221,6 @@ func (r *Run) mayBeLeft(err error) error {
 	}
 	if len(all) == 0 {
 		return err
-	}
-	return errors.Join(all...)
-}
-
-// leftovers says of everything in a plan that it is left.
-func leftovers(todo plan.Plan, err error) error {
-	var all []error
-	for _, sequence := range todo.Sequences {
-		left := &apply.LeftoverError{VM: sequence.VM, Ref: pve.VMRef{Node: sequence.Node, ID: pve.VMID(sequence.VMID)}, Err: err}
-		for _, step := range sequence.Steps {
-			if free, ok := step.(plan.Free); ok {
-				left.Volumes = []pve.Volume{{ID: free.Volume}}
-			}
-		}
-		all = append(all, left)
 	}
 	return errors.Join(all...)
 }
