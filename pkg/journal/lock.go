@@ -20,13 +20,18 @@ type BusyError struct {
 
 // Error names the other process.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("another labctl (process %d) is working on this lab: wait for it or stop it with Ctrl-C (lock %s)", e.PID, e.Path)
+	other := "another labctl"
+	if e.PID != 0 {
+		other = fmt.Sprintf("another labctl (process %d)", e.PID)
+	}
+	return fmt.Sprintf("%s is working on this lab: wait for it or stop it with Ctrl-C (lock %s)", other, e.Path)
 }
 
 // Lock is the exclusive right to change one lab.
 type Lock struct{ file *os.File }
 
-// Acquire takes the lock at path or says at once who holds it. The kernel drops it when the process dies.
+// Acquire takes the lock at path or says at once who holds it. The kernel drops it when the process dies. A full disk does
+// not keep it from being taken: only the number that BusyError shows is missing then.
 func Acquire(path string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, lockError(err)
@@ -43,17 +48,18 @@ func Acquire(path string) (*Lock, error) {
 		return nil, errors.Join(lockError(err), file.Close())
 	}
 	if err := file.Truncate(0); err == nil {
-		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		if err != nil {
-			return nil, errors.Join(lockError(err), file.Close())
-		}
+		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return &Lock{file: file}, nil
 }
 
 // lockError says what to do about a state directory that cannot be written.
 func lockError(err error) error {
-	return fmt.Errorf("locking the lab: %w (make the state directory writable, or give another one with --state-dir: `labctl down` finds a lab without its state)", err)
+	remedy := "make the state directory writable"
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		remedy = "free space on the state directory's disk"
+	}
+	return fmt.Errorf("taking a lock: %w (%s, or give another one with --state-dir: `labctl down` finds a lab without its state)", err, remedy)
 }
 
 // Held says whether a process holds the lock at path. It asks by a shared lock for a moment.
