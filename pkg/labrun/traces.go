@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -33,12 +31,12 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 	if err != nil {
 		return traces{}, err
 	}
-	proved, provedLast := r.provedUntil()
+	proved := r.proofs()
 	var found traces
 	nameless, killed := 0, false
 	for _, task := range tasks {
-		if task.UPID.Type == "qmclone" && task.Ended.Before(provedLast) {
-			continue // a run of this lab that ended since made it, or looked at it as we do here
+		if proved.task(task) {
+			continue
 		}
 		trace, err := r.traceOf(ctx, task)
 		switch {
@@ -47,7 +45,7 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 		case trace.nameless:
 			nameless++
 			killed = killed || trace.killed
-		case trace.id != 0 && !task.Ended.Before(proved[trace.id]):
+		case trace.id != 0 && !proved.vmid(trace.id, task):
 			found.add(pve.VMRef{Node: task.UPID.Node, ID: trace.id}, trace.killed)
 		}
 	}
@@ -80,7 +78,7 @@ func (r *Run) guess(ctx context.Context, found *traces, nameless int, killed boo
 func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 	var ended []pve.Task
 	for _, node := range r.nodes() {
-		tasks, err := r.Server.API.Tasks(ctx, node, pve.TaskFilter{Since: time.Now().Add(-lookBack)})
+		tasks, err := r.Server.API.Tasks(ctx, node, pve.TaskFilter{Since: r.serverTime(time.Now()).Add(-lookBack)})
 		if errors.Is(err, pve.ErrNotFound) {
 			continue // the spec names a node that does not exist
 		}
@@ -99,7 +97,7 @@ func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 					return nil, err
 				}
 				task = last
-				task.Ended = time.Now()
+				task.Ended = r.serverTime(time.Now())
 			}
 			ended = append(ended, task)
 		}
@@ -188,33 +186,4 @@ func (r *Run) note(found traces) error {
 		all = append(all, err, r.Journal.Finished(intent, journal.ResultDone, nil))
 	}
 	return errors.Join(all...)
-}
-
-// provedUntil says for each VMID until when the journals of past runs, of whatever lab, prove that nothing was left, and
-// when the last run of this lab ended so. A run that began without state looked at all traces of its lab.
-func (r *Run) provedUntil() (proved map[pve.VMID]time.Time, last time.Time) {
-	proved = map[pve.VMID]time.Time{}
-	paths, err := filepath.Glob(filepath.Join(r.labs.Store.past(), "*.jsonl"))
-	if err != nil {
-		return proved, last
-	}
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil || time.Since(info.ModTime()) > lookBack {
-			continue
-		}
-		state, err := journal.Read(path)
-		if err != nil || !state.Ended || state.Run == nil || (state.Run.Server != r.Server.URL && !r.Server.Passing) {
-			continue // it proves nothing, or nothing of this server
-		}
-		if state.Run.Lab == r.Lab.Name && !state.Run.Collected && state.EndedAt.After(last) {
-			last = state.EndedAt
-		}
-		for _, vm := range state.Touched() {
-			if id := pve.VMID(vm.VMID); state.EndedAt.After(proved[id]) {
-				proved[id] = state.EndedAt
-			}
-		}
-	}
-	return proved, last
 }
