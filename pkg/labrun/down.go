@@ -42,8 +42,8 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	for _, other := range observed.Others {
 		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
 	}
-	if !wasUp && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
-		// Without a run in the journal, nothing of the removal would be remembered.
+	if (!wasUp || r.Journal.State().Damaged()) && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
+		// What is not in the journal would not be remembered.
 		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
 			return Removed{}, errors.Join(err, apply.Leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
 		}
@@ -61,12 +61,6 @@ func (r *Run) find(ctx context.Context) (found traces, observed inventory.Observ
 	wasUp := r.Active()
 	if found, err = r.settle(ctx, true); err != nil {
 		return found, observed, nil, err
-	}
-	if wasUp {
-		// Those of changes that a damaged journal lost, and of a run before this one.
-		if _, err = r.awaitStrays(ctx); err != nil {
-			return found, observed, nil, err
-		}
 	}
 	observed, err = r.Observe(ctx)
 	if err == nil && !wasUp && len(observed.VMs) == 0 {
@@ -170,9 +164,9 @@ func (r *Run) noteUploads(uploads []inventory.Upload) error {
 	return errors.Join(all...)
 }
 
-// uploads are the files of this lab on the storages, when there is no journal to tell of them.
+// uploads are the files of this lab on the storages, when there is no whole journal to tell of them.
 func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
-	if r.Active() {
+	if r.Active() && !r.Journal.State().Damaged() {
 		return nil, nil
 	}
 	var ours []inventory.Upload

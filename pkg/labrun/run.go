@@ -76,7 +76,7 @@ func (r *Run) Active() bool { return r.Journal.State().Active() }
 // begin opens a lab run in the journal, unless one is open. The traces of earlier ones become part of it.
 func (r *Run) begin(found traces) error {
 	if r.Active() {
-		return nil
+		return r.note(found)
 	}
 	if err := atomicfile.Write(filepath.Join(r.dir, specFile), r.Text, 0o600); err != nil {
 		return err

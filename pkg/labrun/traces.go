@@ -12,7 +12,7 @@ import (
 	"labctl/pkg/pve"
 )
 
-// traces are what the server's task list tells of a lab whose state is lost: the list is the token's own, and outlives
+// traces are what the server's task list tells of a lab whose state is lost, or a part of it: the list is the token's own, and outlives
 // every client.
 type traces struct {
 	refs   []pve.VMRef // VMIDs of the lab's range that this token worked on
@@ -22,11 +22,8 @@ type traces struct {
 // lookBack is how far back the task list is read. What the journals of past runs prove is not looked at again.
 const lookBack = 30 * 24 * time.Hour
 
-// traces waits for the tasks under way and reads those that ended. With a journal there is nothing to learn.
+// traces waits for the tasks under way and reads those that ended. From a whole journal there is more to learn.
 func (r *Run) traces(ctx context.Context) (traces, error) {
-	if r.Active() {
-		return traces{}, nil
-	}
 	tasks, err := r.awaitStrays(ctx)
 	if err != nil {
 		return traces{}, err

@@ -54,12 +54,20 @@ func hasSteps(todo plan.Plan) bool {
 	return slices.ContainsFunc(todo.Sequences, func(s plan.Sequence) bool { return len(s.Steps) > 0 })
 }
 
-// settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost.
+// settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost. With
+// discard, what is found is going to be removed: that takes nothing on trust.
 func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
-	if r.Active() {
-		return traces{}, r.reconcile(ctx, discard)
+	if !r.Active() {
+		return r.traces(ctx)
 	}
-	return r.traces(ctx)
+	if err := r.reconcile(ctx, discard); err != nil || !discard {
+		return traces{}, err
+	}
+	if r.Journal.State().Damaged() {
+		return r.traces(ctx)
+	}
+	_, err := r.awaitStrays(ctx) // of a run before this one
+	return traces{}, err
 }
 
 // PlanUp reads what exists and says what is to do.
