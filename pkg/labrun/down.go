@@ -47,7 +47,7 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
 			return Removed{}, errors.Join(err, apply.Leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
 		}
-		if observed, err = r.Observe(ctx); err != nil { // now with what the traces tell
+		if observed, err = r.observe(ctx); err != nil { // now with what the traces tell
 			return Removed{}, r.mayBeLeft(err)
 		}
 	}
@@ -62,7 +62,7 @@ func (r *Run) find(ctx context.Context) (found traces, observed inventory.Observ
 	if found, err = r.settle(ctx, true); err != nil {
 		return found, observed, nil, err
 	}
-	observed, err = r.Observe(ctx)
+	observed, err = r.observe(ctx)
 	if err == nil && !wasUp && len(observed.VMs) == 0 {
 		found, observed, err = r.lookAgain(ctx)
 	}
@@ -77,7 +77,7 @@ func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads [
 	state := r.Journal.State()
 	observed = unfamiliar(observed, state)
 	todo := removalOf(r.Lab.Name, observed, state, uploads)
-	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed)); err != nil {
+	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed), r.unasked()); err != nil {
 		return Removed{}, err
 	}
 	removed := Removed{VMs: len(observed.VMs), Looked: len(observed.Gone)}
@@ -150,7 +150,7 @@ func (r *Run) lookAgain(ctx context.Context) (traces, inventory.Observed, error)
 	if err != nil {
 		return traces{}, inventory.Observed{}, err
 	}
-	observed, err := r.Observe(ctx)
+	observed, err := r.observe(ctx)
 	return found, observed, err
 }
 
@@ -171,6 +171,9 @@ func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
 	}
 	var ours []inventory.Upload
 	for _, node := range r.nodes() {
+		if slices.Contains(r.silent, node) {
+			continue
+		}
 		found, err := inventory.FindUploads(ctx, r.Server.API, node)
 		if errors.Is(err, pve.ErrNotFound) {
 			continue // the spec names a node that does not exist
@@ -187,6 +190,17 @@ func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
 	return ours, nil
 }
 
+// unasked turns nodes that did not answer into errors: nobody knows what of the lab is there.
+func (r *Run) unasked() error {
+	var all []error
+	for _, node := range r.silent {
+		all = append(all, &apply.LeftoverError{
+			VM: "lab " + r.Lab.Name, Ref: pve.VMRef{Node: node}, Err: errors.New("the node does not answer, and nothing else says what of the lab is there"),
+		})
+	}
+	return errors.Join(all...)
+}
+
 // unreadable turns VMIDs that exist but cannot be read into errors with an operator's commands: a clone whose worker was
 // killed looks like this (pve-api lab-findings §6).
 func unreadable(observed inventory.Observed) error {
@@ -195,6 +209,11 @@ func unreadable(observed inventory.Observed) error {
 		all = append(all, &apply.LeftoverError{
 			VM: ref.ID.String(), Ref: ref, Unread: true,
 			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM"),
+		})
+	}
+	for _, ref := range observed.Unreachable {
+		all = append(all, &apply.LeftoverError{
+			VM: ref.ID.String(), Ref: ref, Unread: true, Err: errors.New("its node does not answer, and it may be of the lab"),
 		})
 	}
 	return errors.Join(all...)

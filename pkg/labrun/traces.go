@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"labctl/pkg/inventory"
 	"labctl/pkg/journal"
 	"labctl/pkg/pve"
 )
@@ -75,9 +76,16 @@ func (r *Run) guess(ctx context.Context, found *traces, nameless int, killed boo
 func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 	var ended []pve.Task
 	for _, node := range r.nodes() {
+		if slices.Contains(r.silent, node) {
+			continue
+		}
 		tasks, err := r.Server.API.Tasks(ctx, node, pve.TaskFilter{Since: r.serverTime(time.Now()).Add(-lookBack)})
 		if errors.Is(err, pve.ErrNotFound) {
 			continue // the spec names a node that does not exist
+		}
+		if inventory.NodeSilent(err) {
+			r.silent = append(r.silent, node)
+			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listing the tasks of node %s: %w", node, err)

@@ -58,7 +58,11 @@ func hasSteps(todo plan.Plan) bool {
 // discard, what is found is going to be removed: that takes nothing on trust.
 func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
 	if !r.Active() {
-		return r.traces(ctx)
+		found, err := r.traces(ctx)
+		if !discard && err == nil && len(r.silent) > 0 {
+			err = fmt.Errorf("node %s does not answer, and the lab has to do with it: bring it back, or take it out of the lab spec", r.silent[0])
+		}
+		return found, err
 	}
 	if err := r.reconcile(ctx, discard); err != nil || !discard {
 		return traces{}, err
@@ -67,6 +71,7 @@ func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
 		return r.traces(ctx)
 	}
 	_, err := r.awaitStrays(ctx) // of a run before this one
+	r.silent = nil               // the journal says what is there
 	return traces{}, err
 }
 
@@ -187,7 +192,7 @@ func (r *Run) cloudInit(index int, publicKey string) []pve.Param {
 
 // undo removes the VMs and uploads that were made, and leaves those alone that were there before.
 func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
-	observed, err := r.Observe(ctx)
+	observed, err := r.observe(ctx)
 	if err != nil {
 		return r.mayBeLeft(fmt.Errorf("undoing: %w", err))
 	}
