@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -209,6 +210,31 @@ func TestSecondProcessIsTurnedAway(t *testing.T) {
 	}
 	if err := again.Release(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Whoever asks whether a lock is held has it shared for a moment. That is no process at work.
+func TestAskingForALockKeepsNobodyOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab.lock")
+	for _, asks := range []time.Duration{0, 30 * time.Millisecond} {
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Flock(int(file.Fd()), unix.LOCK_SH); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(asks, func() { _ = file.Close() })
+		lock, err := Acquire(path)
+		if err != nil {
+			t.Fatalf("somebody asked for %s: %v", asks, err)
+		}
+		if held, err := Held(path); err != nil || !held {
+			t.Errorf("held %v, error %v", held, err)
+		}
+		if err := lock.Release(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
