@@ -95,19 +95,28 @@ func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 				continue
 			}
 			if task.Running {
-				r.labs.Talk.Line("waiting for task %s, which an earlier or another labctl began", task.UPID.Type)
-				// How it ends does not matter: what it left is looked at.
-				last, err := r.Server.API.Wait(ctx, task.UPID, nil)
-				if err != nil && ctx.Err() != nil {
+				if r.isOthers(ctx, task.UPID) {
+					continue
+				}
+				if task, err = r.awaitStray(ctx, task); err != nil {
 					return nil, err
 				}
-				task = last
-				task.Ended = r.serverTime(time.Now())
 			}
 			ended = append(ended, task)
 		}
 	}
 	return ended, nil
+}
+
+// awaitStray waits for the end of a task. How it ends does not matter: what it left is looked at.
+func (r *Run) awaitStray(ctx context.Context, task pve.Task) (pve.Task, error) {
+	r.labs.Talk.Line("waiting for task %s, which an earlier or another labctl began", task.UPID.Type)
+	last, err := r.Server.API.Wait(ctx, task.UPID, nil)
+	if last.Running {
+		return last, err // it may go on
+	}
+	last.Ended = r.serverTime(time.Now())
+	return last, nil
 }
 
 // mayConcern says whether a task may be of the lab: clones are filed under their source.
@@ -126,6 +135,34 @@ func (r *Run) inRange(id pve.VMID) bool {
 	return id >= pve.VMID(r.Lab.VMIDs.First) && id <= pve.VMID(r.Lab.VMIDs.Last)
 }
 
+// isOthers says that a running task is of another lab: a journal here says so, or its log does. It may take minutes to copy.
+func (r *Run) isOthers(ctx context.Context, task pve.UPID) bool {
+	labs, _ := r.labs.Store.Labs() // without them, all are waited for
+	for _, lab := range labs {
+		state, err := r.labs.Store.State(lab)
+		if err == nil && lab != r.Lab.Name && state.Active() && slices.Contains(state.Tasks, task.String()) {
+			return true
+		}
+	}
+	if task.Type != "qmclone" {
+		return false
+	}
+	log, err := r.Server.API.TaskLog(ctx, task, 0)
+	into := clonedInto(log)
+	return err == nil && into != 0 && !r.inRange(into)
+}
+
+// clonedInto is the VMID that a clone's log names, as it does from 9 on (pve-api lab-findings §37), or 0.
+func clonedInto(log []string) pve.VMID {
+	for _, line := range log {
+		var source, into pve.VMID
+		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &into); n == 2 {
+			return into
+		}
+	}
+	return 0
+}
+
 // trace is what one task tells.
 type trace struct {
 	id       pve.VMID // 0: nothing of the lab
@@ -134,7 +171,7 @@ type trace struct {
 }
 
 // traceOf reads a task that ended. A clone that ended well left a VM that is found by its mark. One that failed may have left
-// volumes; from 9 on its log names the VMID (pve-api lab-findings §37).
+// volumes.
 func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 	found := trace{killed: task.ExitStatus == workerKilled}
 	if task.UPID.Type != "qmclone" {
@@ -150,16 +187,13 @@ func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 	if err != nil {
 		return trace{}, err
 	}
-	for _, line := range log {
-		var source pve.VMID
-		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &found.id); n == 2 {
-			if !r.inRange(found.id) {
-				return trace{}, nil
-			}
-			return found, nil
-		}
+	switch found.id = clonedInto(log); {
+	case found.id == 0:
+		return trace{nameless: true, killed: found.killed}, nil
+	case !r.inRange(found.id):
+		return trace{}, nil
 	}
-	return trace{nameless: true, killed: found.killed}, nil
+	return found, nil
 }
 
 // workerKilled is the exit status of a task whose worker died (PVE::Tools, upid_read_status).
