@@ -39,9 +39,7 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
 	}
-	for _, other := range observed.Others {
-		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
-	}
+	r.tellStrange(observed)
 	if (!wasUp || r.Journal.State().Damaged()) && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
 		// What is not in the journal would not be remembered.
 		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
@@ -54,6 +52,19 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	removed, err := r.remove(ctx, observed, uploads)
 	removed.WasUp = err == nil && (wasUp || removed.VMs > 0)
 	return removed, err
+}
+
+// tellStrange tells of VMs that one would not expect. Who works on a lab from another state directory holds no lock here, and
+// the mark has no more of that directory than a hash.
+func (r *Run) tellStrange(observed inventory.Observed) {
+	for _, other := range observed.Others {
+		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
+	}
+	for _, vm := range observed.VMs {
+		if vm.Mark.State != "" && vm.Mark.State != r.labs.Store.ID() {
+			r.labs.Talk.Line("VM %d was made from another state directory than %s: whoever measures there loses it", vm.Ref.ID, r.labs.Store.Root)
+		}
+	}
 }
 
 // find waits until nothing is under way and looks for everything of the lab.
