@@ -13,7 +13,7 @@ import (
 )
 
 // latestTasks is how many tasks are looked at for running ones, which a node lists first.
-const latestTasks = 200
+const latestTasks = 500
 
 // settleTime is how long a change whose answer was lost is looked for while nothing works on it. Right after the loss,
 // 'nothing there' proves nothing (pve-api lab-findings §36).

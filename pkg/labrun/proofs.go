@@ -3,7 +3,6 @@ package labrun
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"labctl/pkg/journal"
@@ -12,14 +11,14 @@ import (
 
 // proofs are what the journals of past runs, of whatever lab, prove to be gone, by the server's clock.
 type proofs struct {
-	tasks []string               // those that a run began itself
+	tasks map[string]bool        // those that a run began itself, by UPID
 	vmids map[pve.VMID]time.Time // until when nothing was left under each
 	last  time.Time              // when the last run of this lab ended; one that began without state looked at all traces
 }
 
 // task says whether a run that ended well has seen to what the task did.
 func (p proofs) task(task pve.Task) bool {
-	return slices.Contains(p.tasks, task.UPID.String()) || (task.UPID.Type == "qmclone" && task.Ended.Before(p.last))
+	return p.tasks[task.UPID.String()] || (task.UPID.Type == "qmclone" && task.Ended.Before(p.last))
 }
 
 // vmid says whether nothing was left under the VMID after the task.
@@ -27,7 +26,7 @@ func (p proofs) vmid(id pve.VMID, task pve.Task) bool { return task.Ended.Before
 
 // proofs reads the journals of past runs.
 func (r *Run) proofs() proofs {
-	proved := proofs{vmids: map[pve.VMID]time.Time{}}
+	proved := proofs{tasks: map[string]bool{}, vmids: map[pve.VMID]time.Time{}}
 	paths, err := filepath.Glob(filepath.Join(r.labs.Store.past(), "*.jsonl"))
 	if err != nil {
 		return proved
@@ -48,7 +47,9 @@ func (r *Run) proofs() proofs {
 
 // add takes in what a run proves that ended at that time.
 func (p *proofs) add(state *journal.State, lab string, ended time.Time) {
-	p.tasks = append(p.tasks, state.Tasks...)
+	for _, task := range state.Tasks {
+		p.tasks[task] = true
+	}
 	if state.Run.Lab == lab && !state.Run.Collected && ended.After(p.last) {
 		p.last = ended
 	}
