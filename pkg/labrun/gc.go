@@ -124,7 +124,7 @@ func (l *Labs) judge(found *Found) {
 	}
 	found.Owner = l.Owner
 	known, busy := l.knows(found.Lab, found.Run)
-	if state, err := l.Store.State(found.Lab); known && err == nil {
+	if state, err := l.Store.State(found.Lab); known && err == nil && state.Active() {
 		found.Expires = state.Run.Expires // an upload's name says less
 	}
 	switch {

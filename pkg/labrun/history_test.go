@@ -1,12 +1,14 @@
 package labrun_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -35,14 +37,16 @@ type chapter struct {
 	Commands []command
 	Faults   []pvesim.Fault
 	Lose     bool          // the state directory is lost before
+	Damage   int           // this line of every journal is damaged before, modulo its length; 0: none
 	Pass     time.Duration // how long nobody does anything before
 }
 
 // history is what happens to labs that share a server, until somebody takes them down.
 type history struct {
 	Major    int
-	Labs     []int // how many VMs each has
-	Shared   bool  // they share their VMIDs
+	Labs     []int         // how many VMs each has
+	Shared   bool          // they share their VMIDs
+	Skew     time.Duration // how far the server's clock is ahead
 	Chapters []chapter
 }
 
@@ -50,6 +54,7 @@ func drawHistory(t *rapid.T) history {
 	h := history{
 		Major: rapid.SampledFrom([]int{8, 9}).Draw(t, "major"), Shared: rapid.Bool().Draw(t, "shared"),
 		Labs: rapid.SliceOfN(rapid.IntRange(1, 2), 1, 3).Draw(t, "labs"),
+		Skew: rapid.SampledFrom([]time.Duration{0, 0, -time.Hour, time.Hour}).Draw(t, "skew"),
 	}
 	for range rapid.IntRange(1, 5).Draw(t, "chapters") {
 		var c chapter
@@ -71,6 +76,7 @@ func drawHistory(t *rapid.T) history {
 			c.Faults = drawFaults(t)
 		}
 		c.Lose = rapid.IntRange(0, 9).Draw(t, "lose") == 0
+		c.Damage = max(0, rapid.IntRange(-30, 8).Draw(t, "damage"))
 		c.Pass = rapid.SampledFrom([]time.Duration{0, 0, time.Second, time.Minute, labrun.Lifetime}).Draw(t, "pass")
 		h.Chapters = append(h.Chapters, c)
 	}
@@ -140,7 +146,9 @@ type outcome struct {
 // live lives the history in virtual time and then takes every lab down.
 func (h history) live(t *testing.T, base string) (out outcome) {
 	synctest.Test(t, func(t *testing.T) {
-		w, err := newWorld(t, base, pvesim.SandboxTopology(h.Major))
+		topology := pvesim.SandboxTopology(h.Major)
+		topology.ClockSkew = h.Skew
+		w, err := newWorld(t, base, topology)
 		if err != nil {
 			out.err = err
 			return
@@ -151,6 +159,10 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 			<-time.After(c.Pass)
 			if c.Lose {
 				w.loseState()
+			}
+			if err := w.damageJournals(c.Damage); err != nil {
+				out.err = err
+				return
 			}
 			if err := w.chapter(t.Context(), specs, c, &out); err != nil {
 				out.err = fmt.Errorf("chapter %d: %w", i+1, err)
@@ -168,6 +180,24 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 		out.processes = int(w.lives.Load())
 	})
 	return out
+}
+
+// damageJournals makes the given line of every lab's journal unreadable.
+func (w *world) damageJournals(number int) error {
+	paths, err := filepath.Glob(filepath.Join(w.state, "labs", "*", "journal.jsonl"))
+	for _, path := range paths {
+		if number == 0 || err != nil {
+			break
+		}
+		var text []byte
+		if text, err = os.ReadFile(path); err != nil || len(text) == 0 {
+			continue
+		}
+		lines := bytes.SplitAfter(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+		lines[(number-1)%len(lines)] = []byte("garbage\n")
+		err = os.WriteFile(path, bytes.Join(lines, nil), 0o600)
+	}
+	return err
 }
 
 // chapter runs the commands side by side, and checks what each says of itself.
@@ -232,8 +262,11 @@ func (w *world) perform(ctx context.Context, specs []labrun.Spec, one command, a
 	return false, nil
 }
 
-// isLost says that `up` refused to go on with VMs whose state is lost.
-func isLost(err error) bool { return strings.Contains(err.Error(), "whose state is not in") }
+// isLost says that `up` refused to go on with VMs whose state is lost, or a part of it.
+func isLost(err error) bool {
+	var corrupt *journal.CorruptError
+	return errors.As(err, &corrupt) || strings.Contains(err.Error(), "whose state is not in")
+}
 
 // bench reads the lab and measures for a while.
 func (p *process) bench(ctx context.Context, spec labrun.Spec) error {
@@ -265,7 +298,7 @@ func (p *process) bench(ctx context.Context, spec labrun.Spec) error {
 func (w *world) provedGone(spec labrun.Spec) error {
 	for _, vm := range w.cluster.VMs() {
 		if strings.Contains(vm.Config["description"], fmt.Sprintf(`"lab":%q`, spec.Lab.Name)) {
-			return fmt.Errorf("down said that lab %s is gone, and VM %d is there", spec.Lab.Name, vm.ID)
+			return fmt.Errorf("down said that lab %s is gone, and VM %d is there\n%s", spec.Lab.Name, vm.ID, w.tale())
 		}
 	}
 	return nil
