@@ -64,6 +64,8 @@ type VM struct {
 type Observer interface {
 	StepStarted(vm, step, detail string)
 	StepFinished(vm, step string, took time.Duration, err error)
+	// Line tells something that is worth knowing, and no failure.
+	Line(format string, args ...any)
 }
 
 // Executor carries out plans for one lab.
