@@ -244,7 +244,7 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	known := e.Journal.State().Known(int(ref.ID))
 	disks := disksOf(config, ref.ID)
 	known.Disks = append(known.Disks, disks...)
-	sweep := len(lyingUnder(known, where.under(ref.ID)).others()) == 0
+	sweep := len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) == 0
 	remove := e.destroyChange(name, ref, sweep)
 	remove.disks = disks
 	err = e.destroyStopped(ctx, name, ref, remove)

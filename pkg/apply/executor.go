@@ -79,6 +79,8 @@ type Executor struct {
 	Gates    Gates          // shared with others who work on the same server; nil: nobody else does
 
 	Discard bool // what Reconcile finds is going to be removed
+	// Leave are volumes, by ID, that a person looked at and knows to be somebody else's.
+	Leave []string
 
 	// Needed by Up only.
 	Lab       *labspec.Lab

@@ -13,7 +13,7 @@ import (
 // of somebody else left behind there has the name that ours would have.
 type lying struct {
 	ours      []pve.Volume // our VM's configuration named them, or they are linked to the template that was cloned
-	strangers []pve.Volume // they were there before our VM
+	strangers []pve.Volume // they were there before our VM, or a person says so
 	unclear   []pve.Volume
 }
 
@@ -24,7 +24,7 @@ func (l lying) others() []pve.Volume { return slices.Concat(l.strangers, l.uncle
 // (PVE::Storage::Plugin, get_next_vm_diskname), so that a lower one than those of our VM was taken before, unless
 // another clone of ours went there. The image for cloud-init that lies where a clone of ours failed counts as what PVE could not
 // take back: it is made anew from the configuration at every start, so that no mistake here can lose anything.
-func lyingUnder(known journal.VM, found []pve.Volume) lying {
+func lyingUnder(known journal.VM, leave []string, found []pve.Volume) lying {
 	var all lying
 	failed := slices.Contains(known.Failed, journal.OpClone)
 	for _, volume := range found {
@@ -32,7 +32,7 @@ func lyingUnder(known journal.VM, found []pve.Volume) lying {
 		switch {
 		case slices.Contains(known.Disks, volume.ID), linked && len(known.Disks) == 0, failed && cloudInitName.MatchString(volume.ID):
 			all.ours = append(all.ours, volume)
-		case known.Clones <= 1 && isBelow(volume.ID, known.Disks):
+		case slices.Contains(leave, volume.ID), known.Clones <= 1 && isBelow(volume.ID, known.Disks):
 			all.strangers = append(all.strangers, volume)
 		default:
 			all.unclear = append(all.unclear, volume)

@@ -17,13 +17,13 @@ import (
 const probeRounds = 3
 
 // errUnmade is why volumes under our VMID are left alone.
-var errUnmade = errors.New("volumes with this VMID's name that labctl did not make were found: look at them before removing them")
+var errUnmade = errors.New("volumes with this VMID's name were found that nothing proves to be labctl's: look at them before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
 
 // errBesideStrangers is why volumes of ours are left alone.
 var errBesideStrangers = errors.New("a volume that was there before has this VMID's name too, and PVE frees all of them or none")
 
 // errUnproved is why volumes under a VMID that only the server's task list speaks of are left alone.
-var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them")
+var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
 
 // prove shows that no volume of a destroyed VM is left. A token whose rights come from the pool sees no volume of a VMID
 // that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
@@ -60,21 +60,21 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 // judge says whether looking again makes no difference: nothing of ours is left, or what is left cannot be freed.
 func (e *Executor) judge(name string, ref pve.VMRef, lying lying, step plan.Prove) (done bool, err error) {
 	switch {
-	case step.LookOnly && len(lying.ours)+len(lying.others()) > 0:
-		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.others()), Err: errUnproved}
+	case step.LookOnly && len(lying.ours)+len(lying.unclear) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnproved}
 	case len(lying.unclear) > 0:
 		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnmade}
 	case len(lying.ours) > 0 && len(lying.strangers) > 0:
 		return true, &LeftoverError{VM: name, Ref: ref, Volumes: lying.ours, Err: errBesideStrangers}
 	}
 	for _, volume := range lying.strangers {
-		e.Observer.Line("volume %s was there before VM %s (%d): left alone", volume.ID, name, ref.ID)
+		e.Observer.Line("volume %s is not of VM %s (%d): left alone", volume.ID, name, ref.ID)
 	}
 	return len(lying.ours) == 0, nil
 }
 
 func (e *Executor) lyingUnder(id pve.VMID, found []pve.Volume) lying {
-	return lyingUnder(e.Journal.State().Known(int(id)), found)
+	return lyingUnder(e.Journal.State().Known(int(id)), e.Leave, found)
 }
 
 // removeProbe destroys the empty VM, and with it the volumes that are ours. Only when it frees something does it queue

@@ -40,7 +40,7 @@ func TestDisksThatWereThereBeforeStay(t *testing.T) {
 					break
 				}
 			}
-			if !s.talk.said("volume zfs:vm-9100-disk-0 was there before VM vm0 (9100): left alone") {
+			if !s.talk.said("volume zfs:vm-9100-disk-0 is not of VM vm0 (9100): left alone") {
 				s.Error("it does not say what it left alone")
 			}
 		})
@@ -80,6 +80,12 @@ func TestADiskOfUnknownOriginIsReported(t *testing.T) {
 		if left := s.leftovers(); len(left) > 0 {
 			s.Errorf("left behind: %v", left)
 		}
+		looked := s.process(0, never)
+		looked.Leave = []string{"zfs:vm-9100-disk-1", "zfs:vm-9100-disk-3"}
+		if _, err := looked.down(s.Context(), s.spec); err != nil {
+			s.Error(err)
+		}
+		s.mustDown()
 	})
 }
 
