@@ -79,7 +79,7 @@ func (t *tally) add(other tally) {
 }
 
 // walkers is how many worlds share the changes of a lane: a life mostly waits.
-const walkers = 3
+const walkers = 2
 
 // walk kills labctl at the first change, at the second, and so on, until a life ends by itself.
 func (l lane) walk(t *testing.T) (sum tally) {
