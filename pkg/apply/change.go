@@ -97,6 +97,11 @@ func mayBeSentAgain(err error) bool {
 
 // once is one try of a change.
 func (e *Executor) once(ctx context.Context, c change) error {
+	if ahead, known := e.API.Ahead(); known {
+		if err := e.Journal.NoteAhead(ahead); err != nil {
+			return err
+		}
+	}
 	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Volume: c.volume, Detail: c.detail, At: c.workNode(), Disks: c.disks})
 	if err != nil {
 		return err

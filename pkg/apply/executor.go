@@ -20,6 +20,8 @@ type Reader interface {
 	Volumes(ctx context.Context, node, storage string, owner pve.VMID) ([]pve.Volume, error)
 	Tasks(ctx context.Context, node string, filter pve.TaskFilter) ([]pve.Task, error)
 	Wait(ctx context.Context, task pve.UPID, observe func(pve.TaskStatus)) (pve.TaskStatus, error)
+	// Ahead sends nothing: it tells how far this machine's clock is ahead of the server's, if that is known.
+	Ahead() (ahead time.Duration, known bool)
 }
 
 // Changer is what apply changes on PVE. Each method starts a task, unless it says otherwise.

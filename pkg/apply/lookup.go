@@ -12,6 +12,9 @@ import (
 	"labctl/pkg/journal"
 )
 
+// latestTasks is how many tasks are looked at for running ones, which a node lists first.
+const latestTasks = 500
+
 // settleTime is how long a change whose answer was lost is looked for while nothing works on it. Right after the loss,
 // 'nothing there' proves nothing (pve-api lab-findings §36).
 const settleTime = 20 * time.Second
@@ -58,7 +61,9 @@ var errNotYet = errors.New("not yet")
 // awaitTasks waits for the running tasks that may be working on a change, and says whether there were any. How they end
 // does not matter here: what they did is looked at afterwards.
 func (e *Executor) awaitTasks(ctx context.Context, c change) (bool, error) {
-	tasks, err := e.API.Tasks(ctx, cmp.Or(c.at, c.ref.Node), c.tasks)
+	filter := c.tasks
+	filter.Limit = latestTasks
+	tasks, err := e.API.Tasks(ctx, cmp.Or(c.at, c.ref.Node), filter)
 	if err != nil {
 		return false, err
 	}

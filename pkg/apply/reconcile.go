@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"labctl/pkg/inventory"
 	"labctl/pkg/journal"
 	"labctl/pkg/pve"
 )
@@ -35,6 +36,9 @@ func (e *Executor) reconcile(ctx context.Context, intent journal.OpenIntent) err
 	begun := time.Now()
 	result, err := e.outcome(ctx, intent)
 	e.Observer.StepFinished(intent.VM, "reconcile", time.Since(begun), err)
+	if e.Discard && intent.At == "" && inventory.NodeSilent(err) {
+		return nil // it stays open: what is on that node counts as left
+	}
 	if err != nil {
 		return err
 	}
@@ -76,13 +80,13 @@ func (e *Executor) awaitEarlier(ctx context.Context, op journal.Op, task pve.UPI
 	return e.API.Wait(ctx, task, nil)
 }
 
-// clockSkew is how far the node's clock may be from ours, when its tasks are looked for.
+// clockSkew is how far the clocks of a cluster's nodes may be apart, and how well ours is known by theirs.
 const clockSkew = 10 * time.Minute
 
 // outcomeOfNameless waits for the tasks that may be those of an intent whose answer never came. When the server began no
 // such task since, the request never arrived: every clone and creation is a task, and the list has all of the token's own.
 func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenIntent) (journal.Result, error) {
-	if err := pause(ctx, time.Until(intent.Time.Add(lateEffect))); err != nil {
+	if err := pause(ctx, min(lateEffect, time.Until(intent.Time.Add(lateEffect)))); err != nil { // the clock may have been set back since
 		return "", err
 	}
 	nameless := change{ref: pve.VMRef{Node: intent.Node}, at: intent.At, tasks: pve.TaskFilter{VMID: pve.VMID(intent.VMID)}}
@@ -113,14 +117,22 @@ func (e *Executor) mayHaveBegun(ctx context.Context, intent journal.OpenIntent, 
 	if !isTask || state.Run == nil || state.Run.Token == "" || state.Run.Token != e.Token {
 		return true, nil // this token does not see the tasks of the one that sent the request
 	}
-	filter.Since = intent.Time.Add(-clockSkew)
+	ahead, known := e.API.Ahead()
+	if !known || intent.Time.After(time.Now()) {
+		return true, nil // when the request was sent by the server's clock is not known
+	}
+	filter.Since = intent.Time.Add(-max(0, ahead, state.Ahead()) - clockSkew)
 	tasks, err := e.API.Tasks(ctx, cmp.Or(intent.At, intent.Node), filter)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(tasks, func(task pve.Task) bool {
-		return task.UPID.User == e.Token && !slices.Contains(state.Tasks, task.UPID.String())
-	}), nil
+	tasks = slices.DeleteFunc(tasks, func(task pve.Task) bool {
+		return task.UPID.User != e.Token || slices.Contains(state.Tasks, task.UPID.String())
+	})
+	if len(tasks) == 0 || slices.ContainsFunc(tasks, func(task pve.Task) bool { return task.Running || task.Failed() }) {
+		return len(tasks) > 0, nil
+	}
+	return e.API.VMIDTaken(ctx, pve.VMID(intent.VMID)) // what ended well made a VM
 }
 
 func pause(ctx context.Context, wait time.Duration) error {

@@ -60,7 +60,7 @@ func (a *app) removeLab(ctx context.Context, spec labrun.Spec) (labrun.Removed, 
 	}
 	run, err := a.openLab(ctx, spec)
 	if err != nil {
-		return labrun.Removed{}, err
+		return labrun.Removed{}, stillUp(a.labStore(), spec.Lab.Name, err)
 	}
 	out, err := run.Down(ctx)
 	err = errors.Join(err, run.cleanHost(ctx))

@@ -27,7 +27,8 @@ func newGC(a *app) *cobra.Command {
 		Long: `gc reads every VM and every upload that the token may see and shows those that carry labctl's owner mark. Garbage is what
 is yours and expired (a lab lives for ` + fmt.Sprint(labrun.Lifetime) + `), or yours and unknown to the state directory that made it. Without --yes
 nothing is changed. Labs that another labctl works on, labs of other state directories before they expire, and other
-people's labs are shown and left alone.`,
+people's labs are shown and left alone. What could not be looked at, such as a node that is offline, is named, and gc then
+fails; as JSON, "complete" is false.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), yes) },
 	}
@@ -63,7 +64,7 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 	if a.flags.sandbox != "" {
 		if _, err := sandbox.Find(a.sandboxDir()); errors.Is(err, sandbox.ErrNotRunning) {
 			a.progress().Line("no sandbox is running: nothing is left")
-			return a.showFound(nil, false)
+			return a.showFound(nil, false, nil)
 		}
 	}
 	server, err := a.connect(ctx)
@@ -75,7 +76,8 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 	a.progress().Status(func(time.Duration) string { return "looking for labs on " + server.url })
 	found, err := labs.Find(ctx, server.labServer())
 	a.progress().Status(nil)
-	if err != nil {
+	var missed *labrun.IncompleteError
+	if err != nil && !errors.As(err, &missed) {
 		return err
 	}
 	var failures []error
@@ -92,7 +94,7 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 			failures = append(failures, err)
 		}
 	}
-	err = errors.Join(append(failures, a.showFound(out, yes))...)
+	err = errors.Join(append(failures, a.showFound(out, yes, missed), err)...)
 	if err == nil && len(out) > 0 && !slices.ContainsFunc(out, func(f foundRun) bool { return !f.Removed }) {
 		err = a.stopIfUnused(ctx, server)
 	}
@@ -120,21 +122,26 @@ func (a *app) collect(ctx context.Context, labs *labrun.Labs, server *server, f 
 	return err
 }
 
-func (a *app) showFound(found []foundRun, removed bool) error {
+// showFound prints what was found, and as JSON also what was missed: in text, the error says it.
+func (a *app) showFound(found []foundRun, removed bool, missed *labrun.IncompleteError) error {
 	return a.print(func(w io.Writer) error {
 		if a.json() {
 			return writeJSON(w, struct {
-				Runs []foundRun `json:"runs"`
-			}{append([]foundRun{}, found...)})
+				Runs     []foundRun `json:"runs"`
+				Complete bool       `json:"complete"` // everything was looked at
+			}{append([]foundRun{}, found...), missed == nil})
 		}
-		_, err := io.WriteString(w, a.spellOut(foundText(found, removed)))
+		_, err := io.WriteString(w, a.spellOut(foundText(found, removed, missed == nil)))
 		return err
 	})
 }
 
 // foundText is the table, and what to do.
-func foundText(found []foundRun, removed bool) string {
-	if len(found) == 0 {
+func foundText(found []foundRun, removed, complete bool) string {
+	switch {
+	case len(found) == 0 && !complete:
+		return "nothing of what could be looked at carries labctl's mark\n"
+	case len(found) == 0:
 		return "nothing on the server carries labctl's mark\n"
 	}
 	rows := newTable(table.Row{"LAB", "RUN", "OWNER", "VMIDS", "UPLOADS", "EXPIRES", "STANDING"})

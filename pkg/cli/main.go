@@ -86,11 +86,14 @@ func exitCode(ctx context.Context, err error) int {
 	}
 }
 
-// isLeftover says that something of ours is, or may be, still there.
+// isLeftover says that something of ours is, or may be, still there. A lab that was not touched since the command line or
+// the configuration is wrong is there, too, but that is not what has to be mended.
 func isLeftover(err error) bool {
 	var left *apply.LeftoverError
 	var onHost *hostLeftError
-	return errors.As(err, &left) || errors.As(err, &onHost)
+	var up *stillUpError
+	var usage *usageError
+	return errors.As(err, &left) || errors.As(err, &onHost) || (errors.As(err, &up) && !errors.As(err, &usage))
 }
 
 // printError prints every line of the error once; a joined error has one for each cause. That the user interrupted is

@@ -104,7 +104,7 @@ func (a *app) statusObserve(ctx context.Context, lab *labspec.Lab, state *journa
 		return inventory.Observed{}, "", err
 	}
 	observed, err := inventory.Observe(ctx, server.client, labrun.ScopeOf(lab, labrun.ThisOwner(), state))
-	return observed, server.url, err
+	return observed, server.url, errors.Join(err, observed.Unseen())
 }
 
 func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Observed) labStatus {

@@ -48,8 +48,11 @@ type Observed struct {
 	Gone       []pve.VMRef    // known to the journal or just seen, and no VM has the VMID any more
 	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
 	Unreadable []pve.VMRef    // known to the journal, exists, and the token may not read it
+	// Unreachable are VMs that may be this lab's, on nodes that do not answer.
+	Unreachable []pve.VMRef
 
-	moved bool // a VM was not where the list has it
+	moved  bool     // a VM was not where the list has it
+	silent []string // nodes that do not answer
 }
 
 // VM returns the lab's VM with that name in the spec.
@@ -105,7 +108,11 @@ func candidates(scope Scope, resources []pve.Resource) []pve.VMRef {
 
 // look files one candidate.
 func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef) error {
-	config, err := api.VMConfig(ctx, ref)
+	config, answers, err := o.ask(ctx, api, ref)
+	if !answers {
+		o.unreached(scope, ref)
+		return nil
+	}
 	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
 		o.moved = o.moved || (errors.Is(err, pve.ErrVMNotFound) && o.lists(ref))
 		return o.missing(ctx, api, scope, ref)
@@ -119,6 +126,10 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 		return nil
 	}
 	status, err := api.VMStatus(ctx, ref)
+	if NodeSilent(err) {
+		o.Unreachable = append(o.Unreachable, ref)
+		return nil
+	}
 	if errors.Is(err, pve.ErrNotFound) || errors.Is(err, pve.ErrPermission) {
 		o.moved = o.moved || errors.Is(err, pve.ErrVMNotFound)
 		return o.vanished(ctx, api, ref) // destroyed since, by a task that an earlier process began

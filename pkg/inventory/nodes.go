@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"labctl/pkg/pve"
@@ -52,4 +53,45 @@ func sharedOn(storages []pve.Storage, name string) bool {
 		}
 	}
 	return false
+}
+
+// NodeSilent says whether an error is that of a node that does not answer, though another node of its cluster does:
+// pveproxy has statuses of its own for that, 595 to 599.
+func NodeSilent(err error) bool {
+	var answer *pve.Error
+	return errors.As(err, &answer) && answer.Status >= 595 && answer.Status <= 599
+}
+
+// ask reads a VM's configuration, unless its node does not answer: it is asked once.
+func (o *Observed) ask(ctx context.Context, api API, ref pve.VMRef) (config pve.VMConfig, answers bool, err error) {
+	if slices.Contains(o.silent, ref.Node) {
+		return config, false, nil
+	}
+	config, err = api.VMConfig(ctx, ref)
+	if NodeSilent(err) {
+		o.silent = append(o.silent, ref.Node)
+		return config, false, nil
+	}
+	return config, true, err
+}
+
+// unreached files a VM on a node that does not answer, unless the cluster's list shows that it is not this lab's: outside of
+// its VMIDs, and with another name than labctl gives.
+func (o *Observed) unreached(scope Scope, ref pve.VMRef) {
+	strange := func(r pve.Resource) bool {
+		inRange := r.VMID >= scope.First && r.VMID <= scope.Last
+		return r.VMID == ref.ID && !inRange && r.Name != "" && !strings.HasPrefix(r.Name, scope.Mark.Lab+"-")
+	}
+	if isKnown(scope, ref) || !slices.ContainsFunc(o.Resources, strange) {
+		o.Unreachable = append(o.Unreachable, ref)
+	}
+}
+
+// Unseen is an error when there are VMs that may be this lab's, on nodes that do not answer.
+func (o Observed) Unseen() error {
+	var all []error
+	for _, ref := range o.Unreachable {
+		all = append(all, fmt.Errorf("node %s does not answer, and VM %d on it may be of the lab: bring the node back first", ref.Node, ref.ID))
+	}
+	return errors.Join(all...)
 }

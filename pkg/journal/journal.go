@@ -18,7 +18,7 @@ import (
 	"labctl/pkg/internal/atomicfile"
 )
 
-// CorruptError is a journal with an unreadable line that is not its last: it was damaged, not cut by a crash.
+// CorruptError is a journal with an unreadable line that has its end: it was damaged, not cut by a crash.
 type CorruptError struct {
 	Path string
 	Line int
@@ -128,11 +128,11 @@ func load(path string) (*State, int64, error) {
 	var size int64
 	for number := 1; len(data) > 0; number++ {
 		line, rest, whole := bytes.Cut(data, []byte("\n"))
-		var entry Entry
-		err := json.Unmarshal(line, &entry)
-		if !whole || (err != nil && len(rest) == 0) {
+		if !whole {
 			break // cut off by a crash
 		}
+		var entry Entry
+		err := json.Unmarshal(line, &entry)
 		if err == nil {
 			err = state.apply(entry)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -118,7 +119,7 @@ func TestOpenDropsOnlyATornTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bytes.SplitAfter(whole, []byte("\n"))
-	for _, tail := range []string{"{", `{"seq":3,"intent":{"op":"start"`, "\x00\x00\x00", string(bytes.TrimSpace(lines[1])), "garbage\n"} {
+	for _, tail := range []string{"{", `{"seq":3,"intent":{"op":"start"`, "\x00\x00\x00", string(bytes.TrimSpace(lines[1]))} {
 		if err := os.WriteFile(path, append(bytes.Clone(whole), tail...), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -138,20 +139,33 @@ func TestOpenDropsOnlyATornTail(t *testing.T) {
 	}
 }
 
-func TestDamageInTheMiddleIsAnError(t *testing.T) {
+func TestDamageIsAnError(t *testing.T) {
 	j, path := begun(t)
 	intend(t, j, OpClone, "2gb", 9100)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, bytes.Replace(whole, []byte(`{"seq":1`), []byte(`{"seq":x`), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err = Open(path)
-	var corrupt *CorruptError
-	if !errors.As(err, &corrupt) || corrupt.Line != 1 || !strings.Contains(err.Error(), "labctl down") {
-		t.Errorf("error %v", err)
+	for name, test := range map[string]struct {
+		text []byte
+		line int
+	}{
+		"first line":              {bytes.Replace(whole, []byte(`{"seq":1`), []byte(`{"seq":x`), 1), 1},
+		"last line":               {bytes.Replace(whole, []byte(`{"seq":2`), []byte(`{"seq":x`), 1), 2},
+		"a line that says nought": {append(bytes.Clone(whole), "garbage\n"...), 3},
+		"the only line":           {[]byte("garbage\n"), 1},
+	} {
+		if err := os.WriteFile(path, test.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(path)
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) || corrupt.Line != test.line || !strings.Contains(err.Error(), "labctl down") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, test.text) {
+			t.Errorf("%s: the file was changed: %v", name, err)
+		}
 	}
 }
 
@@ -196,6 +210,31 @@ func TestSecondProcessIsTurnedAway(t *testing.T) {
 	}
 	if err := again.Release(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Whoever asks whether a lock is held has it shared for a moment. That is no process at work.
+func TestAskingForALockKeepsNobodyOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab.lock")
+	for _, asks := range []time.Duration{0, 30 * time.Millisecond} {
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Flock(int(file.Fd()), unix.LOCK_SH); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(asks, func() { _ = file.Close() })
+		lock, err := Acquire(path)
+		if err != nil {
+			t.Fatalf("somebody asked for %s: %v", asks, err)
+		}
+		if held, err := Held(path); err != nil || !held {
+			t.Errorf("held %v, error %v", held, err)
+		}
+		if err := lock.Release(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

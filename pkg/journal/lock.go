@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,9 +32,24 @@ func (e *BusyError) Error() string {
 // Lock is the exclusive right to change one lab.
 type Lock struct{ file *os.File }
 
-// Acquire takes the lock at path or says at once who holds it. The kernel drops it when the process dies. A full disk does
+// askTime is how long a lock is tried for that is held: somebody may only be asking with Held.
+const askTime = 200 * time.Millisecond
+
+// Acquire takes the lock at path or says who holds it. The kernel drops it when the process dies. A full disk does
 // not keep it from being taken: only the number that BusyError shows is missing then.
 func Acquire(path string) (*Lock, error) {
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(5*time.Millisecond), backoff.WithMaxElapsedTime(askTime))
+	return backoff.RetryWithData(func() (*Lock, error) {
+		lock, err := Try(path)
+		if busy := (*BusyError)(nil); err != nil && !errors.As(err, &busy) {
+			return nil, backoff.Permanent(err)
+		}
+		return lock, err
+	}, policy)
+}
+
+// Try is Acquire at once, for a lock that nobody asks for with Held.
+func Try(path string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, lockError(err)
 	}

@@ -148,7 +148,6 @@ func TestSalvageNeverForgets(t *testing.T) {
 				failures = append(failures, j.Detach("pve", id))
 			}
 		}
-		failures = append(failures, j.Learn("pve", nil)) // a damaged last line is one that a crash cut off
 		if err := errors.Join(failures...); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +155,7 @@ func TestSalvageNeverForgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lost := rapid.SliceOfNDistinct(rapid.IntRange(1, j.next-2), 1, -1, rapid.ID).Draw(t, "lost lines")
+		lost := rapid.SliceOfNDistinct(rapid.IntRange(1, j.next-1), 1, -1, rapid.ID).Draw(t, "lost lines")
 		if err := os.WriteFile(path, damage(whole, lost...), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -28,38 +28,64 @@ func (l *Labs) collects(f Found) bool {
 }
 
 // unfinished are the lab runs that only journals here speak of: those whose VMs are gone already, and those that a killed
-// gc did not finish.
-func (l *Labs) unfinished(found []Found) ([]Found, error) {
+// gc did not finish; damaged says which journals cannot be read.
+func (l *Labs) unfinished(found []Found) (left []Found, damaged []error, err error) {
 	labs, err := l.Store.Labs()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	removals, err := l.Store.journals(collecting)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var paths []string
 	for _, lab := range labs {
-		paths = append(paths, l.Store.JournalPath(lab))
+		state, err := l.Store.State(lab)
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		if one, ok := l.open(state, found); ok {
+			l.judge(&one)
+			left = append(left, one)
+		}
 	}
 	for _, removal := range removals {
-		paths = append(paths, filepath.Join(l.Store.Root, collecting, removal, journalFile))
-	}
-	var left []Found
-	for i, path := range paths {
-		state, err := journal.Read(path)
-		if err != nil || !state.Active() || state.Run.RunID == "" ||
-			slices.ContainsFunc(found, func(f Found) bool { return f.Lab == state.Run.Lab && f.Run == state.Run.RunID }) {
-			continue // a damaged one is for `down` to repair
+		dir := filepath.Join(l.Store.Root, collecting, removal)
+		state, err := journal.Read(filepath.Join(dir, journalFile))
+		if err != nil {
+			damaged = append(damaged, damagedRemoval(dir, err))
+			continue
 		}
-		one := Found{Lab: state.Run.Lab, Run: state.Run.RunID, Owner: l.Owner, Expires: state.Run.Expires}
-		one.mark = inventory.Mark{Lab: one.Lab, Run: one.Run, Owner: one.Owner, Pool: state.Run.Pool, State: l.Store.ID(), Expires: one.Expires}
-		if l.judge(&one); i >= len(labs) {
+		if one, ok := l.open(state, found); ok {
+			l.judge(&one)
 			one.Standing = StandingOrphaned // its removal was decided
+			left = append(left, one)
 		}
-		left = append(left, one)
 	}
-	return left, nil
+	return left, damaged, nil
+}
+
+// open is the lab run that a journal did not end, unless it was found already.
+func (l *Labs) open(state *journal.State, found []Found) (Found, bool) {
+	if !state.Active() || state.Run.RunID == "" ||
+		slices.ContainsFunc(found, func(f Found) bool { return f.Lab == state.Run.Lab && f.Run == state.Run.RunID }) {
+		return Found{}, false
+	}
+	one := Found{Lab: state.Run.Lab, Run: state.Run.RunID, Owner: l.Owner, Expires: state.Run.Expires}
+	one.mark = inventory.Mark{Lab: one.Lab, Run: one.Run, Owner: one.Owner, Pool: state.Run.Pool, State: l.Store.ID(), Expires: one.Expires}
+	return one, true
+}
+
+// damagedRemoval says what to do when the journal of a removal that gc did not finish cannot be read: what it had removed
+// before it was cut short is not known any more, and has to be proved by `down`.
+func damagedRemoval(dir string, err error) error {
+	var corrupt *journal.CorruptError
+	if !errors.As(err, &corrupt) {
+		return err
+	}
+	return fmt.Errorf("the journal of an unfinished removal by gc, %s, is damaged at line %d (%w): "+
+		"run `labctl down` on the lab's spec, which finds what is left by its marks and in the server's task list; then remove the directory %s",
+		corrupt.Path, corrupt.Line, corrupt.Err, dir)
 }
 
 // SavedSpec is the spec with which a lab that is up was brought up.
@@ -87,7 +113,7 @@ func (l *Labs) Collect(ctx context.Context, server Server, found Found) (removed
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	book, err := l.openJournal(filepath.Join(dir, journalFile))
 	if err != nil {
-		return Removed{}, err
+		return Removed{}, damagedRemoval(dir, err)
 	}
 	if !book.State().Active() {
 		err = book.Begin(journal.Begin{
@@ -128,6 +154,9 @@ func (l *Labs) collect(ctx context.Context, server Server, found Found, book *jo
 	if err != nil {
 		return Removed{}, err
 	}
+	observed.Unreachable = slices.DeleteFunc(observed.Unreachable, func(ref pve.VMRef) bool { // of any lab
+		return !slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID })
+	})
 	observed.VMs = slices.DeleteFunc(observed.VMs, func(vm inventory.VM) bool { return vm.Mark.Run != found.Run })
 	todo := removalOf(found.Lab, observed, book.State(), found.Uploads)
 	if err := errors.Join(executor.Down(ctx, todo), unreadable(observed)); err != nil {

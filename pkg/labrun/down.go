@@ -39,15 +39,13 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
 	}
-	for _, other := range observed.Others {
-		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
-	}
-	if !wasUp && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
-		// Without a run in the journal, nothing of the removal would be remembered.
+	r.tellStrange(observed)
+	if (!wasUp || r.Journal.State().Damaged()) && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
+		// What is not in the journal would not be remembered.
 		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
 			return Removed{}, errors.Join(err, apply.Leftovers(removalOf(r.Lab.Name, observed, r.Journal.State(), uploads), err))
 		}
-		if observed, err = r.Observe(ctx); err != nil { // now with what the traces tell
+		if observed, err = r.observe(ctx); err != nil { // now with what the traces tell
 			return Removed{}, r.mayBeLeft(err)
 		}
 	}
@@ -56,19 +54,26 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	return removed, err
 }
 
+// tellStrange tells of VMs that one would not expect. Who works on a lab from another state directory holds no lock here, and
+// the mark has no more of that directory than a hash.
+func (r *Run) tellStrange(observed inventory.Observed) {
+	for _, other := range observed.Others {
+		r.labs.Talk.Line("VM %d is of the lab %s that %s owns: left alone", other.Ref.ID, other.Mark.Lab, other.Mark.Owner)
+	}
+	for _, vm := range observed.VMs {
+		if vm.Mark.State != "" && vm.Mark.State != r.labs.Store.ID() {
+			r.labs.Talk.Line("VM %d was made from another state directory than %s: whoever measures there loses it", vm.Ref.ID, r.labs.Store.Root)
+		}
+	}
+}
+
 // find waits until nothing is under way and looks for everything of the lab.
 func (r *Run) find(ctx context.Context) (found traces, observed inventory.Observed, uploads []inventory.Upload, err error) {
 	wasUp := r.Active()
 	if found, err = r.settle(ctx, true); err != nil {
 		return found, observed, nil, err
 	}
-	if wasUp {
-		// Those of changes that a damaged journal lost, and of a run before this one.
-		if _, err = r.awaitStrays(ctx); err != nil {
-			return found, observed, nil, err
-		}
-	}
-	observed, err = r.Observe(ctx)
+	observed, err = r.observe(ctx)
 	if err == nil && !wasUp && len(observed.VMs) == 0 {
 		found, observed, err = r.lookAgain(ctx)
 	}
@@ -83,7 +88,7 @@ func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads [
 	state := r.Journal.State()
 	observed = unfamiliar(observed, state)
 	todo := removalOf(r.Lab.Name, observed, state, uploads)
-	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed)); err != nil {
+	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed), r.unasked()); err != nil {
 		return Removed{}, err
 	}
 	removed := Removed{VMs: len(observed.VMs), Looked: len(observed.Gone)}
@@ -156,7 +161,7 @@ func (r *Run) lookAgain(ctx context.Context) (traces, inventory.Observed, error)
 	if err != nil {
 		return traces{}, inventory.Observed{}, err
 	}
-	observed, err := r.Observe(ctx)
+	observed, err := r.observe(ctx)
 	return found, observed, err
 }
 
@@ -170,13 +175,16 @@ func (r *Run) noteUploads(uploads []inventory.Upload) error {
 	return errors.Join(all...)
 }
 
-// uploads are the files of this lab on the storages, when there is no journal to tell of them.
+// uploads are the files of this lab on the storages, when there is no whole journal to tell of them.
 func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
-	if r.Active() {
+	if r.Active() && !r.Journal.State().Damaged() {
 		return nil, nil
 	}
 	var ours []inventory.Upload
 	for _, node := range r.nodes() {
+		if slices.Contains(r.silent, node) {
+			continue
+		}
 		found, err := inventory.FindUploads(ctx, r.Server.API, node)
 		if errors.Is(err, pve.ErrNotFound) {
 			continue // the spec names a node that does not exist
@@ -193,6 +201,17 @@ func (r *Run) uploads(ctx context.Context) ([]inventory.Upload, error) {
 	return ours, nil
 }
 
+// unasked turns nodes that did not answer into errors: nobody knows what of the lab is there.
+func (r *Run) unasked() error {
+	var all []error
+	for _, node := range r.silent {
+		all = append(all, &apply.LeftoverError{
+			VM: "lab " + r.Lab.Name, Ref: pve.VMRef{Node: node}, Err: errors.New("the node does not answer, and nothing else says what of the lab is there"),
+		})
+	}
+	return errors.Join(all...)
+}
+
 // unreadable turns VMIDs that exist but cannot be read into errors with an operator's commands: a clone whose worker was
 // killed looks like this (pve-api lab-findings §6).
 func unreadable(observed inventory.Observed) error {
@@ -201,6 +220,11 @@ func unreadable(observed inventory.Observed) error {
 		all = append(all, &apply.LeftoverError{
 			VM: ref.ID.String(), Ref: ref, Unread: true,
 			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM"),
+		})
+	}
+	for _, ref := range observed.Unreachable {
+		all = append(all, &apply.LeftoverError{
+			VM: ref.ID.String(), Ref: ref, Unread: true, Err: errors.New("its node does not answer, and it may be of the lab"),
 		})
 	}
 	return errors.Join(all...)

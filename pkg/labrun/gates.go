@@ -31,7 +31,7 @@ func (g *FileGates) Enter(ctx context.Context, gate apply.Gate) (func(), error) 
 	name := fmt.Sprintf("%s-%s-%s", hex.EncodeToString(sum[:4]), gate.Kind, gate.Node)
 	lock, err := backoff.RetryWithData(func() (*journal.Lock, error) {
 		for slot := range gate.AtOnce {
-			lock, err := journal.Acquire(filepath.Join(g.Dir, fmt.Sprintf("%s-%d.lock", name, slot)))
+			lock, err := journal.Try(filepath.Join(g.Dir, fmt.Sprintf("%s-%d.lock", name, slot)))
 			var busy *journal.BusyError
 			if !errors.As(err, &busy) && err != nil {
 				return nil, backoff.Permanent(err)

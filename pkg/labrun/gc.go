@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"labctl/pkg/inventory"
@@ -49,16 +47,20 @@ func (l *Labs) Known(f Found) bool {
 	return known
 }
 
-// configsAtOnce is how many VMs are read side by side.
-const configsAtOnce = 8
+// IncompleteError says what Find could not look at. Something of a lab may be there.
+type IncompleteError struct{ Missed []error }
 
-// Find looks at every VM that the token may read, and every upload, for owner marks. It changes nothing.
+// Error has a line for everything that was missed.
+func (e *IncompleteError) Error() string { return errors.Join(e.Missed...).Error() }
+
+// Unwrap returns what was missed.
+func (e *IncompleteError) Unwrap() []error { return e.Missed }
+
+// Find looks at every VM that the token may read, and every upload, for owner marks. It changes nothing. With an
+// *IncompleteError comes everything else that was found.
 func (l *Labs) Find(ctx context.Context, server Server) ([]Found, error) {
-	vms, err := markedVMs(ctx, server.API)
-	if err != nil {
-		return nil, err
-	}
-	uploads, err := markedUploads(ctx, server.API)
+	look := look{api: server.API}
+	vms, uploads, err := look.everything(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -66,64 +68,16 @@ func (l *Labs) Find(ctx context.Context, server Server) ([]Found, error) {
 	for i := range found {
 		l.judge(&found[i])
 	}
-	left, err := l.unfinished(found)
+	left, damaged, err := l.unfinished(found)
 	if err != nil {
 		return nil, err
 	}
 	found = append(found, left...)
 	slices.SortFunc(found, func(a, b Found) int { return cmp.Or(cmp.Compare(a.Lab, b.Lab), cmp.Compare(a.Run, b.Run)) })
+	if missed := slices.Concat(look.missed, damaged); len(missed) > 0 {
+		return found, &IncompleteError{missed}
+	}
 	return found, nil
-}
-
-// markedVMs reads the configuration of every VM and keeps those that carry a mark. The list's names and tags lag, and a
-// clone has its template's tags at first, so nothing but the configuration decides.
-func markedVMs(ctx context.Context, api API) ([]inventory.VM, error) {
-	resources, err := api.Resources(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing VMs: %w", err)
-	}
-	slots := make(chan struct{}, configsAtOnce)
-	read := make([]*inventory.VM, len(resources))
-	failures := make([]error, len(resources))
-	var wait sync.WaitGroup
-	for i, resource := range resources {
-		if resource.Type != "qemu" {
-			continue
-		}
-		wait.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			read[i], failures[i] = inventory.ReadMarked(ctx, api, resource)
-		})
-	}
-	wait.Wait()
-	var vms []inventory.VM
-	for _, vm := range read {
-		if vm != nil {
-			vms = append(vms, *vm)
-		}
-	}
-	return vms, errors.Join(failures...)
-}
-
-// markedUploads lists the uploads on every node. A storage that all nodes share shows on each.
-func markedUploads(ctx context.Context, api API) ([]inventory.Upload, error) {
-	nodes, err := api.Nodes(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing nodes: %w", err)
-	}
-	var all []inventory.Upload
-	for _, node := range nodes {
-		if node.Status == "offline" {
-			continue
-		}
-		uploads, err := inventory.FindUploads(ctx, api, node.Name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, uploads...)
-	}
-	return all, nil
 }
 
 // group puts together what is of one lab run.

@@ -2,6 +2,9 @@ package labrun_test
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +126,27 @@ func TestGCIsFinishedByTheNext(t *testing.T) {
 		s.Logf("%d kill points", points)
 		if points < 20 {
 			s.Errorf("only %d kill points", points)
+		}
+	})
+}
+
+// A damaged journal of a removal is named, and the others are finished all the same.
+func TestGCNamesADamagedJournal(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.loseState()
+		p := s.process(0, never)
+		broken := filepath.Join(p.Store.Root, "gc", "other-20300101T000000Z-0000", "journal.jsonl")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(broken), 0o700), os.WriteFile(broken, []byte("garbage\n"), 0o600)); err != nil {
+			s.Fatal(err)
+		}
+		found, err := p.gc(s.Context(), nil)
+		var missed *labrun.IncompleteError
+		if !errors.As(err, &missed) || !strings.Contains(err.Error(), broken) || len(found) != 1 {
+			s.Errorf("found %+v, error %v", found, err)
+		}
+		if left := s.leftovers(); len(left) > 0 {
+			s.Errorf("left behind: %v", left)
 		}
 	})
 }

@@ -3,9 +3,12 @@ package labrun
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
+	"labctl/pkg/internal/atomicfile"
 	"labctl/pkg/journal"
 )
 
@@ -14,9 +17,9 @@ var errSalvaged = errors.New("known from a damaged journal")
 
 // Repair replaces a damaged journal by one that knows everything that can still be read of it, so that Down can prove each
 // VMID. The damaged file is kept beside it. A journal that is whole stays as it is.
-func (l *Labs) Repair(spec Spec) error {
+func (l *Labs) Repair(spec Spec) (err error) {
 	path := l.Store.JournalPath(spec.Lab.Name)
-	_, err := journal.Read(path)
+	_, err = journal.Read(path)
 	var corrupt *journal.CorruptError
 	if !errors.As(err, &corrupt) {
 		return err
@@ -25,21 +28,50 @@ func (l *Labs) Repair(spec Spec) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
 	salvaged, err := journal.Salvage(path)
 	if !errors.As(err, &corrupt) {
-		return errors.Join(err, lock.Release())
+		return err
 	}
-	kept := path + ".damaged-" + time.Now().UTC().Format(runIDTime)
+	kept, err := keep(path)
+	if err != nil {
+		return err
+	}
 	l.Talk.Line("%v", corrupt.Err)
-	l.Talk.Line("the journal is damaged: kept as %s; going on with what can be read of it", kept)
-	if err := os.Rename(path, kept); err != nil {
-		return errors.Join(fmt.Errorf("setting the damaged journal aside: %w", err), lock.Release())
+	l.Talk.Line("the journal is damaged: kept as %s; going on with what can be read of it, and with what the server's task list tells", kept)
+	return l.replace(path, kept, spec, salvaged)
+}
+
+// keep copies a damaged journal to a name beside it. The journal itself stays until there is another one.
+func keep(path string) (string, error) {
+	kept := path + ".damaged-" + time.Now().UTC().Format(runIDTime)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = atomicfile.Write(kept, text, 0o600)
 	}
-	return errors.Join(l.rewrite(path, spec, salvaged), lock.Release())
+	if err != nil {
+		return "", fmt.Errorf("keeping the damaged journal: %w", err)
+	}
+	return kept, nil
+}
+
+// replace puts a new journal in the place of the damaged one, which a crash leaves as it is until the new one is whole.
+func (l *Labs) replace(path, kept string, spec Spec, salvaged *journal.State) error {
+	fresh := path + ".repaired"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a repair that was cut short
+		return fmt.Errorf("repairing the journal: %w", err)
+	}
+	if err := l.rewrite(fresh, kept, spec, salvaged); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("repairing the journal: %w", err)
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // rewrite writes a journal that knows the VMs, uploads and detached commands of a salvaged state.
-func (l *Labs) rewrite(path string, spec Spec, salvaged *journal.State) error {
+func (l *Labs) rewrite(path, kept string, spec Spec, salvaged *journal.State) error {
 	fresh, err := l.openJournal(path)
 	if err != nil {
 		return err
@@ -48,7 +80,7 @@ func (l *Labs) rewrite(path string, spec Spec, salvaged *journal.State) error {
 	if salvaged.Run != nil && salvaged.Run.RunID != "" {
 		begin = *salvaged.Run
 	}
-	failures := []error{fresh.Begin(begin)}
+	failures := []error{fresh.Begin(begin), fresh.NoteDamage(kept), fresh.NoteAhead(salvaged.Ahead())}
 	note := func(intent journal.Intent) {
 		intent.Detail = errSalvaged.Error()
 		number, err := fresh.Intend(intent)

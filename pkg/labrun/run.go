@@ -32,6 +32,8 @@ type Run struct {
 	labs *Labs
 	dir  string
 	lock *journal.Lock
+
+	silent []string // nodes that did not answer and may have more of the lab than the journal knows
 }
 
 // Open locks the lab, opens its journal and reaches the server. It fails at once with a *journal.BusyError when another
@@ -76,7 +78,7 @@ func (r *Run) Active() bool { return r.Journal.State().Active() }
 // begin opens a lab run in the journal, unless one is open. The traces of earlier ones become part of it.
 func (r *Run) begin(found traces) error {
 	if r.Active() {
-		return nil
+		return r.note(found)
 	}
 	if err := atomicfile.Write(filepath.Join(r.dir, specFile), r.Text, 0o600); err != nil {
 		return err
@@ -134,8 +136,14 @@ func ScopeOf(lab *labspec.Lab, owner string, state *journal.State) inventory.Sco
 
 func (r *Run) scope() inventory.Scope { return ScopeOf(r.Lab, r.labs.Owner, r.Journal.State()) }
 
-// Observe reads what exists of this lab.
+// Observe reads what exists of this lab. It fails when something of it may be on a node that does not answer.
 func (r *Run) Observe(ctx context.Context) (inventory.Observed, error) {
+	observed, err := r.observe(ctx)
+	return observed, errors.Join(err, observed.Unseen())
+}
+
+// observe is Observe for those who report what may be on a node that does not answer.
+func (r *Run) observe(ctx context.Context) (inventory.Observed, error) {
 	return inventory.Observe(ctx, r.Server.API, r.scope())
 }
 

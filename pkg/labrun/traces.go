@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"labctl/pkg/inventory"
 	"labctl/pkg/journal"
 	"labctl/pkg/pve"
 )
 
-// traces are what the server's task list tells of a lab whose state is lost: the list is the token's own, and outlives
+// traces are what the server's task list tells of a lab whose state is lost, or a part of it: the list is the token's own, and outlives
 // every client.
 type traces struct {
 	refs   []pve.VMRef // VMIDs of the lab's range that this token worked on
@@ -24,21 +23,18 @@ type traces struct {
 // lookBack is how far back the task list is read. What the journals of past runs prove is not looked at again.
 const lookBack = 30 * 24 * time.Hour
 
-// traces waits for the tasks under way and reads those that ended. With a journal there is nothing to learn.
+// traces waits for the tasks under way and reads those that ended. From a whole journal there is more to learn.
 func (r *Run) traces(ctx context.Context) (traces, error) {
-	if r.Active() {
-		return traces{}, nil
-	}
 	tasks, err := r.awaitStrays(ctx)
 	if err != nil {
 		return traces{}, err
 	}
-	proved, provedLast := r.provedUntil()
+	proved := r.proofs()
 	var found traces
 	nameless, killed := 0, false
 	for _, task := range tasks {
-		if task.UPID.Type == "qmclone" && task.Ended.Before(provedLast) {
-			continue // a run of this lab that ended since made it, or looked at it as we do here
+		if proved.task(task) {
+			continue
 		}
 		trace, err := r.traceOf(ctx, task)
 		switch {
@@ -47,7 +43,7 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 		case trace.nameless:
 			nameless++
 			killed = killed || trace.killed
-		case trace.id != 0 && !task.Ended.Before(proved[trace.id]):
+		case trace.id != 0 && !proved.vmid(trace.id, task):
 			found.add(pve.VMRef{Node: task.UPID.Node, ID: trace.id}, trace.killed)
 		}
 	}
@@ -80,9 +76,16 @@ func (r *Run) guess(ctx context.Context, found *traces, nameless int, killed boo
 func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 	var ended []pve.Task
 	for _, node := range r.nodes() {
-		tasks, err := r.Server.API.Tasks(ctx, node, pve.TaskFilter{Since: time.Now().Add(-lookBack)})
+		if slices.Contains(r.silent, node) {
+			continue
+		}
+		tasks, err := r.Server.API.Tasks(ctx, node, pve.TaskFilter{Since: r.serverTime(time.Now()).Add(-lookBack)})
 		if errors.Is(err, pve.ErrNotFound) {
 			continue // the spec names a node that does not exist
+		}
+		if inventory.NodeSilent(err) {
+			r.silent = append(r.silent, node)
+			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listing the tasks of node %s: %w", node, err)
@@ -92,19 +95,28 @@ func (r *Run) awaitStrays(ctx context.Context) ([]pve.Task, error) {
 				continue
 			}
 			if task.Running {
-				r.labs.Talk.Line("waiting for task %s, which an earlier or another labctl began", task.UPID.Type)
-				// How it ends does not matter: what it left is looked at.
-				last, err := r.Server.API.Wait(ctx, task.UPID, nil)
-				if err != nil && ctx.Err() != nil {
+				if r.isOthers(ctx, task.UPID) {
+					continue
+				}
+				if task, err = r.awaitStray(ctx, task); err != nil {
 					return nil, err
 				}
-				task = last
-				task.Ended = time.Now()
 			}
 			ended = append(ended, task)
 		}
 	}
 	return ended, nil
+}
+
+// awaitStray waits for the end of a task. How it ends does not matter: what it left is looked at.
+func (r *Run) awaitStray(ctx context.Context, task pve.Task) (pve.Task, error) {
+	r.labs.Talk.Line("waiting for task %s, which an earlier or another labctl began", task.UPID.Type)
+	last, err := r.Server.API.Wait(ctx, task.UPID, nil)
+	if last.Running {
+		return last, err // it may go on
+	}
+	last.Ended = r.serverTime(time.Now())
+	return last, nil
 }
 
 // mayConcern says whether a task may be of the lab: clones are filed under their source.
@@ -123,6 +135,34 @@ func (r *Run) inRange(id pve.VMID) bool {
 	return id >= pve.VMID(r.Lab.VMIDs.First) && id <= pve.VMID(r.Lab.VMIDs.Last)
 }
 
+// isOthers says that a running task is of another lab: a journal here says so, or its log does. It may take minutes to copy.
+func (r *Run) isOthers(ctx context.Context, task pve.UPID) bool {
+	labs, _ := r.labs.Store.Labs() // without them, all are waited for
+	for _, lab := range labs {
+		state, err := r.labs.Store.State(lab)
+		if err == nil && lab != r.Lab.Name && state.Active() && slices.Contains(state.Tasks, task.String()) {
+			return true
+		}
+	}
+	if task.Type != "qmclone" {
+		return false
+	}
+	log, err := r.Server.API.TaskLog(ctx, task, 0)
+	into := clonedInto(log)
+	return err == nil && into != 0 && !r.inRange(into)
+}
+
+// clonedInto is the VMID that a clone's log names, as it does from 9 on (pve-api lab-findings §37), or 0.
+func clonedInto(log []string) pve.VMID {
+	for _, line := range log {
+		var source, into pve.VMID
+		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &into); n == 2 {
+			return into
+		}
+	}
+	return 0
+}
+
 // trace is what one task tells.
 type trace struct {
 	id       pve.VMID // 0: nothing of the lab
@@ -131,7 +171,7 @@ type trace struct {
 }
 
 // traceOf reads a task that ended. A clone that ended well left a VM that is found by its mark. One that failed may have left
-// volumes; from 9 on its log names the VMID (pve-api lab-findings §37).
+// volumes.
 func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 	found := trace{killed: task.ExitStatus == workerKilled}
 	if task.UPID.Type != "qmclone" {
@@ -147,16 +187,13 @@ func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 	if err != nil {
 		return trace{}, err
 	}
-	for _, line := range log {
-		var source pve.VMID
-		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &found.id); n == 2 {
-			if !r.inRange(found.id) {
-				return trace{}, nil
-			}
-			return found, nil
-		}
+	switch found.id = clonedInto(log); {
+	case found.id == 0:
+		return trace{nameless: true, killed: found.killed}, nil
+	case !r.inRange(found.id):
+		return trace{}, nil
 	}
-	return trace{nameless: true, killed: found.killed}, nil
+	return found, nil
 }
 
 // workerKilled is the exit status of a task whose worker died (PVE::Tools, upid_read_status).
@@ -188,33 +225,4 @@ func (r *Run) note(found traces) error {
 		all = append(all, err, r.Journal.Finished(intent, journal.ResultDone, nil))
 	}
 	return errors.Join(all...)
-}
-
-// provedUntil says for each VMID until when the journals of past runs, of whatever lab, prove that nothing was left, and
-// when the last run of this lab ended so. A run that began without state looked at all traces of its lab.
-func (r *Run) provedUntil() (proved map[pve.VMID]time.Time, last time.Time) {
-	proved = map[pve.VMID]time.Time{}
-	paths, err := filepath.Glob(filepath.Join(r.labs.Store.past(), "*.jsonl"))
-	if err != nil {
-		return proved, last
-	}
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil || time.Since(info.ModTime()) > lookBack {
-			continue
-		}
-		state, err := journal.Read(path)
-		if err != nil || !state.Ended || state.Run == nil || (state.Run.Server != r.Server.URL && !r.Server.Passing) {
-			continue // it proves nothing, or nothing of this server
-		}
-		if state.Run.Lab == r.Lab.Name && !state.Run.Collected && state.EndedAt.After(last) {
-			last = state.EndedAt
-		}
-		for _, vm := range state.Touched() {
-			if id := pve.VMID(vm.VMID); state.EndedAt.After(proved[id]) {
-				proved[id] = state.EndedAt
-			}
-		}
-	}
-	return proved, last
 }

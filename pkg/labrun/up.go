@@ -54,12 +54,25 @@ func hasSteps(todo plan.Plan) bool {
 	return slices.ContainsFunc(todo.Sequences, func(s plan.Sequence) bool { return len(s.Steps) > 0 })
 }
 
-// settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost.
+// settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost. With
+// discard, what is found is going to be removed: that takes nothing on trust.
 func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
-	if r.Active() {
-		return traces{}, r.reconcile(ctx, discard)
+	if !r.Active() {
+		found, err := r.traces(ctx)
+		if !discard && err == nil && len(r.silent) > 0 {
+			err = fmt.Errorf("node %s does not answer, and the lab has to do with it: bring it back, or take it out of the lab spec", r.silent[0])
+		}
+		return found, err
 	}
-	return r.traces(ctx)
+	if err := r.reconcile(ctx, discard); err != nil || !discard {
+		return traces{}, err
+	}
+	if r.Journal.State().Damaged() {
+		return r.traces(ctx)
+	}
+	_, err := r.awaitStrays(ctx) // of a run before this one
+	r.silent = nil               // the journal says what is there
+	return traces{}, err
 }
 
 // PlanUp reads what exists and says what is to do.
@@ -179,7 +192,7 @@ func (r *Run) cloudInit(index int, publicKey string) []pve.Param {
 
 // undo removes the VMs and uploads that were made, and leaves those alone that were there before.
 func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
-	observed, err := r.Observe(ctx)
+	observed, err := r.observe(ctx)
 	if err != nil {
 		return r.mayBeLeft(fmt.Errorf("undoing: %w", err))
 	}

@@ -232,10 +232,11 @@ func (p *process) down(ctx context.Context, spec labrun.Spec) (labrun.Removed, e
 // gc removes what Find calls garbage.
 func (p *process) gc(ctx context.Context, specs map[string]labrun.Spec) ([]labrun.Found, error) {
 	found, err := p.Find(ctx, p.server)
-	if err != nil {
+	var missed *labrun.IncompleteError
+	if err != nil && !errors.As(err, &missed) {
 		return nil, err
 	}
-	var all []error
+	all := []error{err}
 	for _, f := range found {
 		switch {
 		case !f.Garbage():

@@ -40,8 +40,9 @@ type handler func(ctx context.Context, c call) (answer, error)
 //   - linger is outside timeout, so that a change in flight keeps its time limit;
 //   - classify is inside log, so that logs show what callers see;
 //   - auth is next to send, so that nobody else ever holds the secret.
-func newChain(cfg Config, base *url.URL) handler {
+func newChain(cfg Config, base *url.URL, clock *clock) handler {
 	h := sendHandler(cfg.Transport, base)
+	h = clockHandler(h, clock)
 	h = authHandler(h, cfg.TokenID, cfg.TokenSecret)
 	h = timeoutHandler(h, cfg.RequestTimeout)
 	h = lingerHandler(h)

@@ -42,6 +42,7 @@ type Config struct {
 type Client struct {
 	do    handler
 	tasks *taskWatch
+	clock *clock
 }
 
 // New makes a client. It checks the configuration but does not connect.
@@ -68,7 +69,8 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{do: newChain(cfg, base)}
+	c := &Client{clock: &clock{}}
+	c.do = newChain(cfg, base, c.clock)
 	c.tasks = newTaskWatch(c, cfg.PollDelay, learns)
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package pve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,7 +116,7 @@ func (c *Client) taskLog(ctx context.Context, upid UPID, start, limit int) ([]st
 	return lines, int(w.Total), nil
 }
 
-// TaskFilter narrows a list of tasks; the zero filter lists the newest 500.
+// TaskFilter narrows a list of tasks; the zero filter lists all.
 type TaskFilter struct {
 	// Type is a kind of work, such as "qmclone".
 	Type string
@@ -123,21 +124,45 @@ type TaskFilter struct {
 	VMID VMID
 	// Since leaves out tasks that began earlier, in whole seconds of the node's clock.
 	Since time.Time
-	// Limit is the largest number of ended tasks to list, 0 for 500.
+	// Limit is how many tasks to list, the running and the last ended ones first; 0 for all.
 	Limit int
 }
 
-// defaultTaskLimit is more than a lab makes in a life; PVE's own is 50.
-const defaultTaskLimit = 500
+// taskPage is how many tasks are asked for at once: more than a lab makes in a life. PVE's own is 50.
+const taskPage = 500
 
 // Tasks lists tasks of a node, running and ended, newest first. A token sees
 // its own tasks only, unless it holds Sys.Audit on the node.
 func (c *Client) Tasks(ctx context.Context, node string, filter TaskFilter) ([]Task, error) {
-	limit := filter.Limit
-	if limit <= 0 {
-		limit = defaultTaskLimit
+	var tasks []Task
+	seen := map[string]bool{}
+	for start := 0; ; start += taskPage {
+		rows, err := c.tasksFrom(ctx, node, filter, start)
+		if err != nil {
+			return nil, err
+		}
+		known := len(seen)
+		for _, row := range rows {
+			// A task that begins meanwhile moves the others on, so that they come again.
+			if task, err := row.task(); err == nil && !seen[task.UPID.text] { // an ID that is no UPID is none that we were given
+				tasks = append(tasks, task)
+			}
+			seen[string(row.UPID)] = true
+		}
+		if filter.Limit > 0 || len(rows) < taskPage || len(seen) == known {
+			break
+		}
 	}
-	params := []Param{{"source", "all"}, {"limit", strconv.Itoa(limit)}}
+	slices.SortStableFunc(tasks, func(a, b Task) int { return b.UPID.StartTime.Compare(a.UPID.StartTime) })
+	return tasks, nil
+}
+
+// tasksFrom reads a page of a list of tasks.
+func (c *Client) tasksFrom(ctx context.Context, node string, filter TaskFilter, start int) ([]wireTask, error) {
+	params := []Param{{"source", "all"}, {"limit", strconv.Itoa(cmp.Or(filter.Limit, taskPage))}}
+	if start > 0 {
+		params = append(params, Param{"start", strconv.Itoa(start)})
+	}
 	params = optional(params, "typefilter", filter.Type)
 	if filter.VMID != 0 {
 		params = append(params, Param{"vmid", filter.VMID.String()})
@@ -145,18 +170,9 @@ func (c *Client) Tasks(ctx context.Context, node string, filter TaskFilter) ([]T
 	if !filter.Since.IsZero() {
 		params = append(params, Param{"since", strconv.FormatInt(filter.Since.Unix(), 10)})
 	}
-	var w []wireTask
-	if err := c.get(ctx, "/nodes/"+url.PathEscape(node)+"/tasks", &w, params...); err != nil {
-		return nil, err
-	}
-	tasks := make([]Task, 0, len(w))
-	for _, row := range w {
-		if task, err := row.task(); err == nil { // an ID that is no UPID is none that we were given
-			tasks = append(tasks, task)
-		}
-	}
-	slices.SortStableFunc(tasks, func(a, b Task) int { return b.UPID.StartTime.Compare(a.UPID.StartTime) })
-	return tasks, nil
+	var rows []wireTask
+	err := c.get(ctx, "/nodes/"+url.PathEscape(node)+"/tasks", &rows, params...)
+	return rows, err
 }
 
 // wireTask is a row of a task list. Its user field is not read: active rows have

@@ -389,6 +389,46 @@ func TestTaskRows(t *testing.T) {
 	}
 }
 
+// TestTasksPages: a list longer than a page is read to its end, and what a task that begins meanwhile moves on is listed once.
+func TestTasksPages(t *testing.T) {
+	row := func(n int) string {
+		return fmt.Sprintf(`{"upid":"UPID:pve:%08X:000B72C4:%08X:qmstart:1:lp@pve!run:","status":"OK","endtime":5}`, n, n)
+	}
+	tests := map[string]struct{ tasks, limit, requests, listed int }{
+		"few":             {tasks: 499, requests: 1, listed: 499},
+		"a page":          {tasks: 500, requests: 2, listed: 500},
+		"three pages":     {tasks: 1200, requests: 3, listed: 1200},
+		"not all of them": {tasks: 1200, limit: 500, requests: 1, listed: 500},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			newest := tt.tasks
+			s := &server{answer: func(n int, r sent) (*http.Response, error) {
+				start := 0
+				if _, from, ok := strings.Cut(r.Params, "start="); ok {
+					_, _ = fmt.Sscan(from, &start)
+				}
+				var rows []string
+				for i := start; i < min(start+500, newest); i++ {
+					rows = append(rows, row(newest-i))
+				}
+				newest++
+				return data("[" + strings.Join(rows, ",") + "]"), nil
+			}}
+			tasks, err := newTestClient(t, s).Tasks(t.Context(), "pve", TaskFilter{Limit: tt.limit})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(tasks) != tt.listed || len(s.lines()) != tt.requests {
+				t.Errorf("%d tasks in %d requests, want %d in %d", len(tasks), len(s.lines()), tt.listed, tt.requests)
+			}
+			if oldest := tasks[len(tasks)-1].UPID.StartTime.Unix(); tt.limit == 0 && oldest != 1 {
+				t.Errorf("the oldest is of %d", oldest)
+			}
+		})
+	}
+}
+
 // TestWaitProperties starts and cancels waits at random: each learns of its own
 // task's end and of no other, not before it and not long after.
 func TestWaitProperties(t *testing.T) {

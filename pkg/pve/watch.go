@@ -205,7 +205,7 @@ func (t *taskWatch) list(ctx context.Context, node string, due []*waiter) (map[s
 		return listed, nil
 	}
 	oldest := slices.MinFunc(due, func(a, b *waiter) int { return a.upid.StartTime.Compare(b.upid.StartTime) })
-	tasks, err := t.client.Tasks(ctx, node, TaskFilter{Since: oldest.upid.StartTime})
+	tasks, err := t.client.Tasks(ctx, node, TaskFilter{Since: oldest.upid.StartTime, Limit: taskPage})
 	if err != nil && errors.Is(err, ErrTransient) {
 		return nil, err
 	}

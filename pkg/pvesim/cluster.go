@@ -40,7 +40,7 @@ type Cluster struct {
 	downloads map[string]FileSpec // what download-url finds, by address
 
 	version string        // told instead of the recorded server's
-	skew    time.Duration // of the clock in the answers' Date
+	skew    time.Duration // of the nodes' clocks, in the answers' Date and in tasks
 }
 
 // Option changes how a cluster is made.

@@ -120,6 +120,15 @@ func (c *Cluster) Migrate(vmid int, target string) error {
 	return nil
 }
 
+// SetOffline takes a node off the network, or back: it is listed as offline, and what is to be proxied to it gets 595.
+func (c *Cluster) SetOffline(name string, offline bool) {
+	c.enter()
+	defer c.unlock()
+	if n, ok := c.nodeNamed(name); ok {
+		n.offline = offline
+	}
+}
+
 func (c *Cluster) moveTo(v *vm, target string) {
 	for _, key := range sortedKeys(v.config) {
 		d := parseDrive(v.config[key])

@@ -17,7 +17,7 @@ type task struct {
 	kind     string
 	id       string
 	owner    identity
-	started  time.Time
+	started  time.Time // by the node's clock, as ended is
 	ended    time.Time // zero while it runs
 	status   string    // exit status once ended
 	log      []string
@@ -30,7 +30,7 @@ func (c *Cluster) fork(node, kind, id string, owner identity, steps ...step) *ta
 	c.lastPID += 1 + c.random.IntN(8)
 	t := &task{
 		node: node, pid: c.lastPID, pstart: c.clock.Sub(c.booted).Milliseconds() / 10,
-		kind: kind, id: id, owner: owner, started: c.clock,
+		kind: kind, id: id, owner: owner, started: c.clock.Add(c.skew),
 	}
 	t.upid = fmt.Sprintf("UPID:%s:%08X:%08X:%08X:%s:%s:%s:", node, t.pid, t.pstart, t.started.Unix(), kind, id, owner)
 	c.forgetOldTasks()
@@ -55,7 +55,7 @@ func (c *Cluster) forgetOldTasks() {
 
 // end records how the worker finished.
 func (t *task) end(c *Cluster, err error) {
-	t.ended = c.clock
+	t.ended = c.clock.Add(c.skew)
 	switch {
 	case errors.Is(err, errKilled):
 		t.status = errKilled.Error() // the log just stops

@@ -188,7 +188,7 @@ func (b *build) undo(ctx context.Context) error {
 		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
 	}
 	observed, err := inventory.Observe(ctx, b.API, scope)
-	if err != nil {
+	if err = errors.Join(err, observed.Unseen()); err != nil {
 		return b.mayBeLeft(err)
 	}
 	removal := apply.AfterBuild(plan.Down(b.lab, observed), state.Uploads())
