@@ -43,6 +43,8 @@ type stepLog struct {
 	lines []string
 }
 
+func (l *stepLog) Line(string, ...any) {}
+
 func (l *stepLog) StepStarted(string, string, string) {}
 
 func (l *stepLog) StepFinished(vm, step string, _ time.Duration, err error) {

@@ -20,6 +20,7 @@ type change struct {
 	ref    pve.VMRef
 	volume string // for an upload or its removal
 	detail string
+	disks  []string // of the VM's configuration, when it was read before
 	send   func(ctx context.Context) (task pve.UPID, running bool, err error)
 	// inspect judges a task that succeeded with warnings; nil when warnings do not matter.
 	inspect func(pve.TaskStatus) error
@@ -101,7 +102,7 @@ func (e *Executor) once(ctx context.Context, c change) error {
 			return err
 		}
 	}
-	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Volume: c.volume, Detail: c.detail, At: c.workNode()})
+	intent, err := e.Journal.Intend(journal.Intent{Op: c.op, VM: c.vm, Node: c.ref.Node, VMID: int(c.ref.ID), Volume: c.volume, Detail: c.detail, At: c.workNode(), Disks: c.disks})
 	if err != nil {
 		return err
 	}

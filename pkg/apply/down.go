@@ -69,7 +69,7 @@ func mayPass(err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errUnproved, errTaken, errNotOurs} {
+	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs} {
 		if errors.Is(err, lasting) {
 			return false
 		}
@@ -241,7 +241,21 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 			return errors.Join(err, pve.ErrProtected)
 		}
 	}
-	remove := e.destroyChange(name, ref, len(where.strangers(ref, config)) == 0)
+	known := e.Journal.State().Known(int(ref.ID))
+	disks := disksOf(config, ref.ID)
+	known.Disks = append(known.Disks, disks...)
+	sweep := len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) == 0
+	remove := e.destroyChange(name, ref, sweep)
+	remove.disks = disks
+	err = e.destroyStopped(ctx, name, ref, remove)
+	if err != nil && !sweep {
+		return &LeftoverError{VM: name, Ref: ref, Err: err, Sparing: true}
+	}
+	return err
+}
+
+// destroyStopped destroys the VM, which is stopped once more if it runs again.
+func (e *Executor) destroyStopped(ctx context.Context, name string, ref pve.VMRef, remove change) error {
 	policy := backoff.WithContext(backoff.WithMaxRetries(backoff.NewConstantBackOff(2*time.Second), 3), ctx)
 	return backoff.Retry(func() error {
 		err := e.do(ctx, remove)

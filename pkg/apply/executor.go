@@ -66,6 +66,8 @@ type VM struct {
 type Observer interface {
 	StepStarted(vm, step, detail string)
 	StepFinished(vm, step string, took time.Duration, err error)
+	// Line tells something that is worth knowing, and no failure.
+	Line(format string, args ...any)
 }
 
 // Executor carries out plans for one lab.
@@ -79,6 +81,8 @@ type Executor struct {
 	Gates    Gates          // shared with others who work on the same server; nil: nobody else does
 
 	Discard bool // what Reconcile finds is going to be removed
+	// Leave are volumes, by ID, that a person looked at and knows to be somebody else's.
+	Leave []string
 
 	// Needed by Up only.
 	Lab       *labspec.Lab

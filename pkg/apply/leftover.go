@@ -14,6 +14,7 @@ type LeftoverError struct {
 	Ref      pve.VMRef
 	Volumes  []pve.Volume // still there; may be empty when the VM itself is the matter
 	Unproved bool         // the VMID belongs to somebody else now, so that our volumes cannot be looked for
+	Sparing  bool         // somebody else's volumes have the VMID's name too
 	Unread   bool         // what has the VMID could not be read: it may be somebody else's
 	Err      error        // why it could not be removed, or nil
 }
@@ -58,10 +59,14 @@ func (e *LeftoverError) Commands() []string {
 	if e.Ref.ID == 0 {
 		return []string{"pvesm list STORAGE --content iso   # labctl's are named labctl-LAB-..."}
 	}
+	free, destroy := fmt.Sprintf("qm unlock %d", e.Ref.ID), fmt.Sprintf("qm stop %d; qm destroy %d --purge 1", e.Ref.ID, e.Ref.ID)
 	if errors.Is(e.Err, pve.ErrProtected) {
-		return []string{fmt.Sprintf("qm set %d --protection 0; qm stop %d; qm destroy %d --purge 1 --destroy-unreferenced-disks 1", e.Ref.ID, e.Ref.ID, e.Ref.ID)}
+		free = fmt.Sprintf("qm set %d --protection 0", e.Ref.ID)
 	}
-	destroy := fmt.Sprintf("qm unlock %d; qm stop %d; qm destroy %d --purge 1 --destroy-unreferenced-disks 1", e.Ref.ID, e.Ref.ID, e.Ref.ID)
+	destroy = free + "; " + destroy
+	if !e.Sparing {
+		destroy += " --destroy-unreferenced-disks 1"
+	}
 	if !e.Unread {
 		return []string{destroy}
 	}

@@ -17,10 +17,13 @@ import (
 const probeRounds = 3
 
 // errUnmade is why volumes under our VMID are left alone.
-var errUnmade = errors.New("volumes with this VMID's name that labctl did not make were found: look at them before removing them")
+var errUnmade = errors.New("volumes with this VMID's name were found that nothing proves to be labctl's: look at them before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
+
+// errBesideStrangers is why volumes of ours are left alone.
+var errBesideStrangers = errors.New("a volume that was there before has this VMID's name too, and PVE frees all of them or none")
 
 // errUnproved is why volumes under a VMID that only the server's task list speaks of are left alone.
-var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them")
+var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
 
 // prove shows that no volume of a destroyed VM is left. A token whose rights come from the pool sees no volume of a VMID
 // that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
@@ -31,7 +34,7 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 	}
 	var left []pve.Volume
 	for range probeRounds {
-		err := e.do(ctx, e.probeChange(name, ref))
+		err := e.probe(ctx, name, ref)
 		if step.LookOnly && errors.Is(err, pve.ErrExists) {
 			return nil // somebody made a VM there since: nothing says that it has to do with us
 		}
@@ -45,29 +48,57 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 		if lookErr != nil {
 			return &LeftoverError{VM: name, Ref: ref, Err: lookErr}
 		}
-		switch {
-		case len(unmade(found)) > 0:
-			return &LeftoverError{VM: name, Ref: ref, Volumes: found, Err: errUnmade}
-		case step.LookOnly && len(found) > 0:
-			return &LeftoverError{VM: name, Ref: ref, Volumes: found, Err: errUnproved}
+		lying := e.lyingUnder(ref.ID, found)
+		if done, err := e.judge(name, ref, lying, step); done {
+			return err
 		}
-		if left = found; len(left) == 0 {
-			return nil
-		}
+		left = lying.ours
 	}
 	return &LeftoverError{VM: name, Ref: ref, Volumes: left}
+}
+
+// judge says whether looking again makes no difference: nothing of ours is left, or what is left cannot be freed.
+func (e *Executor) judge(name string, ref pve.VMRef, lying lying, step plan.Prove) (done bool, err error) {
+	switch {
+	case step.LookOnly && len(lying.ours)+len(lying.unclear) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnproved}
+	case len(lying.unclear) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnmade}
+	case len(lying.ours) > 0 && len(lying.strangers) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: lying.ours, Err: errBesideStrangers}
+	}
+	for _, volume := range lying.strangers {
+		e.Observer.Line("volume %s is not of VM %s (%d): left alone", volume.ID, name, ref.ID)
+	}
+	return len(lying.ours) == 0, nil
+}
+
+func (e *Executor) lyingUnder(id pve.VMID, found []pve.Volume) lying {
+	return lyingUnder(e.Journal.State().Known(int(id)), e.Leave, found)
 }
 
 // removeProbe destroys the empty VM, and with it the volumes that are ours. Only when it frees something does it queue
 // with the other destroys.
 func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume, step plan.Prove) error {
-	sweep := len(found) > 0 && len(unmade(found)) == 0 && !step.LookOnly
+	lying := e.lyingUnder(ref.ID, found)
+	sweep := len(lying.ours) > 0 && len(lying.others()) == 0 && !step.LookOnly
 	destroy := e.destroyChange(name, ref, sweep)
 	if !sweep {
 		destroy.work = "empty"
 		return e.do(ctx, destroy)
 	}
 	return e.freeing(ctx, ref.Node, func() error { return e.do(ctx, destroy) })
+}
+
+// probe makes the empty VM, unless the one of an earlier round is still there.
+func (e *Executor) probe(ctx context.Context, name string, ref pve.VMRef) error {
+	err := e.do(ctx, e.probeChange(name, ref))
+	if errors.Is(err, pve.ErrExists) {
+		if ours, lookErr := e.isOurs(ctx, ref); ours && lookErr == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (e *Executor) probeChange(name string, ref pve.VMRef) change {

@@ -126,9 +126,13 @@ func (e *Executor) mayHaveBegun(ctx context.Context, intent journal.OpenIntent, 
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(tasks, func(task pve.Task) bool {
-		return task.UPID.User == e.Token && !slices.Contains(state.Tasks, task.UPID.String())
-	}), nil
+	tasks = slices.DeleteFunc(tasks, func(task pve.Task) bool {
+		return task.UPID.User != e.Token || slices.Contains(state.Tasks, task.UPID.String())
+	})
+	if len(tasks) == 0 || slices.ContainsFunc(tasks, func(task pve.Task) bool { return task.Running || task.Failed() }) {
+		return len(tasks) > 0, nil
+	}
+	return e.API.VMIDTaken(ctx, pve.VMID(intent.VMID)) // what ended well made a VM
 }
 
 func pause(ctx context.Context, wait time.Duration) error {

@@ -3,9 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 
 	"labctl/pkg/plan"
@@ -91,25 +89,7 @@ func (e *Executor) volumes(ctx context.Context, ref pve.VMRef, storages []string
 	return all, nil
 }
 
-// strangers are volumes with the VMID's name that labctl did not make: neither in the VM's configuration nor named as a
-// lab's disks are.
-func (s shelf) strangers(ref pve.VMRef, config pve.VMConfig) []pve.Volume {
-	named := slices.DeleteFunc(slices.Clone(s.volumes), func(volume pve.Volume) bool { return volume.VMID != ref.ID })
-	known := config.Drives()
-	return slices.DeleteFunc(unmade(named), func(volume pve.Volume) bool {
-		return slices.ContainsFunc(known, func(drive pve.Drive) bool { return drive.Volume == volume.ID })
-	})
-}
-
-// labDisk matches the volumes of a lab's VM: the cloned disk, the data disk and the cloud-init drive, as every storage
-// plugin names them ("zfs:base-9000-disk-0/vm-101-disk-0", "local:101/vm-101-disk-1.raw"); and what a template that was
-// not finished has.
-var labDisk = regexp.MustCompile(`[:/](?:vm|base)-(\d+)-(?:disk-[01]|cloudinit)(?:\.[a-z0-9]+)?$`)
-
-// unmade keeps the volumes that are not named as a lab's disks are.
-func unmade(volumes []pve.Volume) []pve.Volume {
-	return slices.DeleteFunc(slices.Clone(volumes), func(volume pve.Volume) bool {
-		match := labDisk.FindStringSubmatch(volume.ID)
-		return match != nil && match[1] == strconv.Itoa(int(volume.VMID))
-	})
+// under is what lay under a VMID.
+func (s shelf) under(id pve.VMID) []pve.Volume {
+	return slices.DeleteFunc(slices.Clone(s.volumes), func(volume pve.Volume) bool { return volume.VMID != id })
 }

@@ -196,7 +196,7 @@ func (e *Executor) grow(ctx context.Context, vm *VM, step plan.Grow) error {
 
 func (e *Executor) start(ctx context.Context, vm *VM) error {
 	return e.do(ctx, change{
-		op: journal.OpStart, vm: vm.Spec.Name, ref: vm.Ref,
+		op: journal.OpStart, vm: vm.Spec.Name, ref: vm.Ref, disks: disksOf(vm.Config, vm.Ref.ID),
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Start(ctx, vm.Ref) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isRunning(ctx, vm.Ref) },
 		tasks:    pve.TaskFilter{VMID: vm.Ref.ID},

@@ -6,7 +6,8 @@ import "time"
 //
 //   - 1: the first.
 //   - 2: uploads (OpUpload, OpFree, Intent.Volume), templates (OpCreate, OpConvert), traces (OpTraced, OpKilled), and the run's owner, pool and
-//     token in Begin.
+//     token in Begin, and
+//     Intent.Disks.
 const Format = 2
 
 // Entry is one line of the journal. Exactly one of the pointers is set.
@@ -69,6 +70,8 @@ type Intent struct {
 	VMID   int    `json:"vmid"`             // 0 for an upload
 	Volume string `json:"volume,omitempty"` // of an upload, such as "local:iso/seed.iso"
 	Detail string `json:"detail,omitempty"`
+	// Disks are the volumes that the VM's configuration names, as it was read before the change.
+	Disks []string `json:"disks,omitempty"`
 }
 
 // Task binds an intent to the task that PVE started for it.

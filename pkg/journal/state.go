@@ -47,10 +47,13 @@ func (s *State) Uploads() []Upload {
 
 // VM is what the journal knows of one VMID of the run.
 type VM struct {
-	Name string
-	Node string
-	VMID int
-	Done []Op // the changes that are known to have been carried out, in order
+	Name   string
+	Node   string
+	VMID   int
+	Done   []Op     // the changes that are known to have been carried out, in order
+	Failed []Op     // those that were begun and failed, in order
+	Disks  []string // the volumes that its configuration is known to have named, by ID
+	Clones int      // how many clones were announced
 
 	touched bool
 	acted   bool // the run announced a change, and does not only know of others'
@@ -61,6 +64,15 @@ func (v VM) OnlyTraced() bool { return !v.acted }
 
 // Has says whether op is known to have been carried out.
 func (v VM) Has(op Op) bool { return slices.Contains(v.Done, op) }
+
+// name adds volumes of the VM's configuration.
+func (v *VM) name(disks []string) {
+	for _, disk := range disks {
+		if !slices.Contains(v.Disks, disk) {
+			v.Disks = append(v.Disks, disk)
+		}
+	}
+}
 
 // OpenIntent is an intent whose outcome is not known.
 type OpenIntent struct {
@@ -92,6 +104,22 @@ func (s *State) VM(name string) (VM, bool) {
 	return VM{}, false
 }
 
+// Known returns what is known of a VMID, on whatever node.
+func (s *State) Known(vmid int) VM {
+	known := VM{VMID: vmid}
+	for _, vm := range s.VMs {
+		if vm.VMID != vmid {
+			continue
+		}
+		known.Name, known.Node = vm.Name, vm.Node
+		known.Done, known.Failed = append(known.Done, vm.Done...), append(known.Failed, vm.Failed...)
+		known.touched, known.acted = known.touched || vm.touched, known.acted || vm.acted
+		known.Clones += vm.Clones
+		known.name(vm.Disks)
+	}
+	return known
+}
+
 // Fact returns one fact of a target, or "".
 func (s *State) Fact(target, key string) string { return s.Facts[target][key] }
 
@@ -103,7 +131,8 @@ func (s *State) clone() *State {
 	copied := *s
 	copied.VMs = slices.Clone(s.VMs)
 	for i := range copied.VMs {
-		copied.VMs[i].Done = slices.Clone(copied.VMs[i].Done)
+		vm := &copied.VMs[i]
+		vm.Done, vm.Failed, vm.Disks = slices.Clone(vm.Done), slices.Clone(vm.Failed), slices.Clone(vm.Disks)
 	}
 	copied.Open = slices.Clone(s.Open)
 	copied.uploads, copied.Tasks = slices.Clone(s.uploads), slices.Clone(s.Tasks)
@@ -130,6 +159,10 @@ func (s *State) apply(entry Entry) error {
 		} else {
 			vm := s.vm(*entry.Intent)
 			vm.acted = vm.acted || (entry.Intent.Op != OpTraced && entry.Intent.Op != OpKilled)
+			vm.name(entry.Intent.Disks)
+			if entry.Intent.Op == OpClone {
+				vm.Clones++
+			}
 		}
 		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent, Time: entry.Time})
 	case entry.Task != nil:
@@ -187,8 +220,11 @@ func (s *State) close(outcome Outcome) {
 	}
 	vm := s.vm(s.Open[at].Intent)
 	vm.touched = vm.touched || outcome.Result != ResultRefused
-	if outcome.Result == ResultDone {
+	switch outcome.Result {
+	case ResultDone:
 		vm.Done = append(vm.Done, s.Open[at].Op)
+	case ResultFailed:
+		vm.Failed = append(vm.Failed, s.Open[at].Op)
 	}
 	s.Open = slices.Delete(s.Open, at, at+1)
 }

@@ -111,7 +111,7 @@ func TestFullDisk(t *testing.T) {
 		disk.fill(t)
 		h.must(t, 5, []string{"down"}, full, "as root on pve")
 		disk.free(t)
-		h.must(t, 0, []string{"down"}, "3 VMs removed")
+		h.must(t, 0, []string{"down"}, "lab kill is down")
 		w.wantAsBefore(t, was, nil)
 	})
 	for _, n := range some([]int{5, 1, 9}) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -71,14 +72,48 @@ type tally struct {
 	requests  []string // at which it was killed
 }
 
-// walk kills labctl at the first change, at the second, and so on, until a life ends by itself. Points picks some of them;
-// nil means all.
-func (l lane) walk(t *testing.T, points []int) (sum tally) {
-	for n := 1; n > 0; {
+// add adds another tally.
+func (t *tally) add(other tally) {
+	t.kills, t.survivors, t.twice = t.kills+other.kills, t.survivors+other.survivors, t.twice+other.twice
+	t.requests = append(t.requests, other.requests...)
+}
+
+// walkers is how many worlds share the changes of a lane: a life mostly waits.
+const walkers = 2
+
+// walk kills labctl at the first change, at the second, and so on, until a life ends by itself.
+func (l lane) walk(t *testing.T) (sum tally) {
+	sums := make([]tally, walkers)
+	var wait sync.WaitGroup
+	for i := range walkers {
+		wait.Go(func() { sums[i] = l.walkEvery(t, 1+i, walkers) })
+	}
+	wait.Wait()
+	for _, one := range sums {
+		sum.add(one)
+	}
+	return sum
+}
+
+// walkEvery kills labctl at the n-th change and at every step-th after it.
+func (l lane) walkEvery(t *testing.T, n, step int) (sum tally) {
+	for n > 0 {
 		stage := l.open(t)
-		n = stage.walk(t, n, points, &sum)
+		n = stage.walk(t, n, step, &sum)
 		stage.close(t)
 	}
+	return sum
+}
+
+// walkSome kills labctl at some changes.
+func (l lane) walkSome(t *testing.T, points []int) (sum tally) {
+	stage := l.open(t)
+	for _, n := range points {
+		if _, ok := stage.live(t, n, &sum); !ok {
+			break
+		}
+	}
+	stage.close(t)
 	return sum
 }
 
@@ -115,26 +150,16 @@ func (s *stage) close(t *testing.T) {
 }
 
 // walk lives from the n-th change on. It returns the change to go on with in a new world, since this one was spoilt, or 0.
-func (s *stage) walk(t *testing.T, n int, points []int, sum *tally) (next int) {
-	for ; points == nil || n <= len(points); n++ {
-		at := n
-		if points != nil {
-			at = points[n-1]
-		}
-		end, ok := s.live(t, at, sum)
+func (s *stage) walk(t *testing.T, n, step int, sum *tally) (next int) {
+	for ; ; n += step {
+		end, ok := s.live(t, n, sum)
 		switch {
-		case end.changes < at:
+		case end.changes < n:
 			return 0
-		case end.killed:
-			sum.kills++
-			sum.requests = append(sum.requests, end.request)
-		}
-		if !ok {
-			sum.survivors++
-			return n + 1
+		case !ok:
+			return n + step
 		}
 	}
-	return 0
 }
 
 // live is one life: up to the n-th change of the command, and then the clean-up. It says whether all is as before.
@@ -154,7 +179,12 @@ func (s *stage) live(t *testing.T, n int, sum *tally) (end trap, ok bool) {
 	}
 	told := h.cleanUp(t, sum, remedy...)
 	left := s.world.changes(t, s.was)
+	if end.killed {
+		sum.kills++
+		sum.requests = append(sum.requests, end.request)
+	}
 	if left != "" {
+		sum.survivors++
 		t.Errorf("life %d: killed at change %d (%s, %s) of `%s`, then %s\nnot as before:\n%s",
 			n, n, end.request, s.moment, s.command, told, left)
 	}

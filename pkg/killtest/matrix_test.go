@@ -43,7 +43,7 @@ func TestKilledAtEveryChange(t *testing.T) {
 		wait.Go(func() {
 			t.Run(lane.String(), func(t *testing.T) {
 				begun := time.Now()
-				sums[i] = lane.walk(t, nil)
+				sums[i] = lane.walk(t)
 				took[i] = time.Since(begun)
 			})
 		})
@@ -55,7 +55,7 @@ func TestKilledAtEveryChange(t *testing.T) {
 	for i, lane := range lanes {
 		sum := sums[i]
 		fmt.Fprintf(&table, "%-48s %6d %9d %10d %8v\n", lane, sum.kills, sum.survivors, sum.twice, took[i].Round(time.Second))
-		all.kills, all.survivors, all.twice = all.kills+sum.kills, all.survivors+sum.survivors, all.twice+sum.twice
+		all.add(sum)
 	}
 	t.Logf("\n%s%-48s %6d %9d %10d", table.String(), "sum", all.kills, all.survivors, all.twice)
 }
@@ -73,7 +73,7 @@ func TestKilledSample(t *testing.T) {
 	} {
 		t.Run(sample.String(), func(t *testing.T) {
 			t.Parallel()
-			sum := sample.walk(t, sample.points)
+			sum := sample.walkSome(t, sample.points)
 			t.Logf("killed at %v: %d survivors, %d times down twice", sum.requests, sum.survivors, sum.twice)
 		})
 	}

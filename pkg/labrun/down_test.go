@@ -172,6 +172,20 @@ func TestDownWithoutStateFindsALeakedVolume(t *testing.T) {
 	})
 }
 
+// The empty VM that claims a VMID for the moment of looking is not taken for somebody else's VM when its destroy failed.
+func TestDownRemovesItsProbe(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.mustDown()
+		s.loseState()
+		s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Task: &pvesim.TaskMatch{Type: "qmdestroy"}, Do: pvesim.Action{Fail: "moon phase"}}}})
+		s.mustDown()
+		if s.cluster.FaultHits()[0] == 0 {
+			s.Error("no destroy failed: the test tests nothing")
+		}
+	})
+}
+
 func TestDownRemovesAProtectedVM(t *testing.T) {
 	tell(t, 2, nil, func(s story) {
 		s.mustUp()

@@ -32,10 +32,7 @@ type Server struct {
 }
 
 // Talk tells a person what happens, from several goroutines.
-type Talk interface {
-	apply.Observer
-	Line(format string, args ...any)
-}
+type Talk = apply.Observer
 
 // Labs are the labs of one owner in one state directory.
 type Labs struct {
@@ -47,6 +44,8 @@ type Labs struct {
 	Connect func(ctx context.Context) (Server, error)
 	// Gates are shared by all who work on the server; nil: nobody else does.
 	Gates apply.Gates
+	// Leave are volumes, by ID, that the person at work here knows to be somebody else's.
+	Leave []string
 	// OpenJournal opens a lab's journal; nil: journal.Open.
 	OpenJournal func(path string) (*journal.Journal, error)
 }
@@ -77,5 +76,7 @@ func ThisOwner() string {
 
 // executor carries out plans for the lab run that the mark speaks of.
 func (l *Labs) executor(server Server, mark inventory.Mark, pool string) *apply.Executor {
-	return &apply.Executor{API: server.API, Observer: l.Talk, Token: server.TokenID, Pool: pool, Mark: mark, Gates: l.Gates}
+	return &apply.Executor{
+		API: server.API, Observer: l.Talk, Token: server.TokenID, Pool: pool, Mark: mark, Gates: l.Gates, Leave: l.Leave,
+	}
 }

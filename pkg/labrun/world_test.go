@@ -282,6 +282,9 @@ vms:
 // mine says whether a VMID can be of a lab: strangers of these tests live elsewhere.
 func mine(id int) bool { return id >= 9100 && id < 9900 }
 
+// orphanBytes is the size of somebody else's disks whose VM is gone. No disk of a lab has it.
+const orphanBytes = 3 << 20
+
 // leftovers is everything of labs on the server: VMs, volumes and uploads.
 func (w *world) leftovers() []string {
 	var left []string
@@ -291,7 +294,7 @@ func (w *world) leftovers() []string {
 		}
 	}
 	for _, volume := range w.cluster.Volumes() {
-		if mine(volume.VMID) || strings.Contains(volume.ID, "labctl-") {
+		if mine(volume.VMID) && volume.SizeBytes != orphanBytes || strings.Contains(volume.ID, "labctl-") {
 			left = append(left, "volume "+volume.ID)
 		}
 	}
@@ -315,7 +318,7 @@ func (w *world) strangers() string {
 		}
 	}
 	for _, volume := range w.cluster.Volumes() {
-		if !mine(volume.VMID) && !strings.Contains(volume.ID, "labctl-") {
+		if (!mine(volume.VMID) || volume.SizeBytes == orphanBytes) && !strings.Contains(volume.ID, "labctl-") {
 			lines = append(lines, fmt.Sprint(volume))
 		}
 	}

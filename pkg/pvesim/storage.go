@@ -58,6 +58,9 @@ func newStorage(s StorageSpec, now time.Time) *storage {
 		v.virtual, v.sha256 = f.VirtualBytes, f.SHA256
 		v.data = []byte(f.Text)
 	}
+	for _, orphan := range s.Orphans {
+		_, _ = st.add(orphan.Name, orphan.VMID, orphan.SizeBytes, now) // fails for a name that is there already
+	}
 	return st
 }
 

@@ -52,8 +52,16 @@ type StorageSpec struct {
 	Disabled   bool  // switched off by the administrator
 	Inactive   bool  // does not answer, such as a pool that is not imported
 	Files      []FileSpec
+	Orphans    []OrphanSpec
 	Shared     bool     // all nodes see the same volumes
 	Nodes      []string // that have it; empty: all
+}
+
+// OrphanSpec is a disk whose VM is gone.
+type OrphanSpec struct {
+	VMID      int
+	Name      string // such as vm-9100-disk-0
+	SizeBytes int64  // in whole MiB
 }
 
 // FileSpec is a file that lies on a directory storage: an ISO, a snippet, an importable image.

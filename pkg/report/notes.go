@@ -32,8 +32,12 @@ func notes(run *results.Run, d Document) []string {
 	return append(out, versions(run)...)
 }
 
-// versions reports targets that were measured with different versions of fio.
+// versions reports targets that were measured with different versions of fio, unless bench looked at the programs itself:
+// its note says more.
 func versions(run *results.Run) []string {
+	if slices.ContainsFunc(run.Targets, func(t results.Target) bool { return t.Facts["fio_version"] != "" }) {
+		return nil
+	}
 	byVersion := map[string][]string{}
 	var order []string
 	for _, t := range run.Trials {
