@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"labctl/pkg/internal/atomicfile"
@@ -81,20 +82,28 @@ func (l *Labs) rewrite(path, kept string, spec Spec, salvaged *journal.State) er
 		begin = *salvaged.Run
 	}
 	failures := []error{fresh.Begin(begin), fresh.NoteDamage(kept), fresh.NoteAhead(salvaged.Ahead())}
-	note := func(intent journal.Intent) {
+	note := func(intent journal.Intent, result journal.Result) {
 		intent.Detail = errSalvaged.Error()
 		number, err := fresh.Intend(intent)
-		failures = append(failures, err, fresh.Finished(number, journal.ResultFailed, errSalvaged))
+		failures = append(failures, err, fresh.Finished(number, result, errSalvaged))
 	}
 	for _, vm := range salvaged.Touched() {
-		op := journal.OpConfigure
-		if vm.OnlyTraced() {
-			op = journal.OpTraced
+		intent := journal.Intent{Op: journal.OpConfigure, VM: vm.Name, Node: vm.Node, VMID: vm.VMID, Disks: vm.Disks}
+		again := journal.Intent{Op: journal.OpClone, VM: vm.Name, Node: vm.Node, VMID: vm.VMID}
+		switch {
+		case vm.OnlyTraced():
+			intent.Op = journal.OpTraced
+		case slices.Contains(vm.Failed, journal.OpClone):
+			intent.Op = journal.OpClone
+			fallthrough
+		default: // lost lines may have been about other clones there
+			note(again, journal.ResultRefused)
+			note(again, journal.ResultRefused)
 		}
-		note(journal.Intent{Op: op, VM: vm.Name, Node: vm.Node, VMID: vm.VMID})
+		note(intent, journal.ResultFailed)
 	}
 	for _, upload := range salvaged.Uploads() {
-		note(journal.Intent{Op: journal.OpUpload, VM: upload.VM, Node: upload.Node, Volume: upload.Volume})
+		note(journal.Intent{Op: journal.OpUpload, VM: upload.VM, Node: upload.Node, Volume: upload.Volume}, journal.ResultFailed)
 	}
 	for id, target := range salvaged.Detached {
 		failures = append(failures, fresh.Detach(target, id))

@@ -2,6 +2,7 @@ package labrun_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"labctl/pkg/journal"
 	"labctl/pkg/labrun"
+	"labctl/pkg/pvesim"
 )
 
 // damage makes every line of the lab's journal unreadable that has one of the texts.
@@ -77,6 +79,38 @@ func TestDownFindsTheUploadThatADamagedJournalLost(t *testing.T) {
 	})
 }
 
+// A repaired journal knows a VM's disks and that a clone failed, and takes no volume for somebody else's since it was there
+// before the only clone: how many there were is lost.
+func TestRepairKeepsWhatJudgesVolumes(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Task: &pvesim.TaskMatch{Type: "qmclone"}, Do: pvesim.Action{Fail: "moon phase"}}}})
+		run, err := s.process(0, never).Open(s.Context(), s.spec)
+		if err != nil {
+			s.Fatal(err)
+		}
+		_, upErr := run.Up(s.Context(), labrun.UpOptions{Readiness: ready{}, Keep: true})
+		disks := []string{"zfs:vm-9100-disk-3"}
+		intent, err := run.Journal.Intend(journal.Intent{Op: journal.OpDestroy, VM: "vm0", Node: "pve", VMID: 9100, Disks: disks})
+		if err := errors.Join(err, run.Journal.Finished(intent, journal.ResultFailed, nil), run.Journal.Learn("x", nil), run.Close()); err != nil || upErr == nil {
+			s.Fatal(err, upErr)
+		}
+		s.damage(`"target":"x"`)
+		p := s.process(0, never)
+		if err := p.Repair(s.spec); err != nil {
+			s.Fatal(err)
+		}
+		state, err := p.Store.State("lab")
+		if err != nil {
+			s.Fatal(err)
+		}
+		known := state.Known(9100)
+		if !slices.Equal(known.Disks, disks) || known.Clones < 2 || !slices.Contains(known.Failed, journal.OpClone) || !state.Damaged() {
+			s.Errorf("known: %+v", known)
+		}
+		s.mustDown()
+	})
+}
+
 // A repair that is cut short leaves the damaged journal as it was, and the next one is not confused by what it left.
 func TestRepairIsAllOrNothing(t *testing.T) {
 	tell(t, 1, nil, func(s story) {
@@ -87,14 +121,14 @@ func TestRepairIsAllOrNothing(t *testing.T) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		for writes := range 6 {
+		for writes := range 20 {
 			p := s.process(0, never)
 			p.OpenJournal = func(path string) (*journal.Journal, error) {
 				return journal.OpenThrough(path, func(file journal.File) journal.File { return &shortDisk{file, writes} })
 			}
 			if err := p.Repair(s.spec); err == nil {
 				break
-			} else if writes == 5 {
+			} else if writes == 19 {
 				s.Errorf("never enough: %v", err)
 			}
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
