@@ -154,16 +154,7 @@ func (s *State) apply(entry Entry) error {
 		*s = *newState()
 		s.Run = entry.Begin
 	case entry.Intent != nil:
-		if entry.Intent.Volume != "" {
-			s.upload(*entry.Intent)
-		} else {
-			vm := s.vm(*entry.Intent)
-			vm.acted = vm.acted || (entry.Intent.Op != OpTraced && entry.Intent.Op != OpKilled)
-			vm.name(entry.Intent.Disks)
-			if entry.Intent.Op == OpClone {
-				vm.Clones++
-			}
-		}
+		s.intend(*entry.Intent)
 		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent, Time: entry.Time})
 	case entry.Task != nil:
 		s.Tasks = append(s.Tasks, entry.Task.UPID)
@@ -187,6 +178,20 @@ func (s *State) apply(entry Entry) error {
 	}
 	s.lastSeq = entry.Seq
 	return nil
+}
+
+// intend notes what an announced change is about.
+func (s *State) intend(intent Intent) {
+	if intent.Volume != "" {
+		s.upload(intent)
+		return
+	}
+	vm := s.vm(intent)
+	vm.acted = vm.acted || (intent.Op != OpTraced && intent.Op != OpKilled)
+	vm.name(intent.Disks)
+	if intent.Op == OpClone {
+		vm.Clones++
+	}
 }
 
 func (s *State) learn(facts Facts) {

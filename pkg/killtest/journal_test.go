@@ -61,7 +61,7 @@ func TestDamagedJournal(t *testing.T) {
 		{"last line cut", func(journal []byte) []byte { return journal[:len(journal)-20] }, false},
 		{"half a line more", appending(`{"seq":99,"time":"2026-`), false},
 		{"zeros behind", appending(strings.Repeat("\x00", 4096)), false},
-		{"garbage behind", appending("\xff\xfe garbage \x01\n"), false},
+		{"garbage behind", appending("\xff\xfe garbage \x01\n"), true},
 		{"begin lost", losing(1), true},
 		{"first clone lost", losing(2), true},
 		{"all but the first line garbage", func(journal []byte) []byte {
