@@ -159,13 +159,14 @@ func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed
 		return status
 	}
 	status.VMID, status.State = int(found.Ref.ID), stateStopped
-	if found.Running {
-		status.State = stateRunning
-		if state.Active() && state.Fact(vm.Name, labrun.FactVMID) == found.Ref.ID.String() {
-			status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
-		}
+	if !found.Running {
+		return status // `up` configures it anew before it starts it
 	}
-	if drift := (*plan.DriftError)(nil); errors.As(plan.Drift(lab, vm, status.VMID, found.Config), &drift) {
+	status.State = stateRunning
+	if state.Active() && state.Fact(vm.Name, labrun.FactVMID) == found.Ref.ID.String() {
+		status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
+	}
+	if drift := (*plan.DriftError)(nil); errors.As(plan.DriftWhenUp(lab, vm, status.VMID, found.Config), &drift) {
 		status.Drift = drift.Error()
 	}
 	return status
