@@ -22,7 +22,11 @@ type app struct {
 	flags  flags
 	config *viper.Viper
 	begun  time.Time
-	lab    string // as named on the command line
+	args   []string // the command line
+	given  []string // its flags that an advised command needs too
+	lab    string   // as named on the command line
+	// building says that a template is built: what is left then is not a lab's.
+	building bool
 	// tearsDown says that the invocation removes the lab at its end, whatever happens.
 	tearsDown bool
 	// writesConfig says that the command makes the configuration file, which need not exist before.
@@ -91,6 +95,7 @@ func (a *app) addFlags(root *cobra.Command) {
 
 // prepare reads the configuration and checks the global flags.
 func (a *app) prepare(cmd *cobra.Command) error {
+	a.remember(cmd)
 	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(a.flags.logLevel)); err != nil {
 		return usagef("--log-level %s: use debug, info, warn or error", a.flags.logLevel)

@@ -50,7 +50,7 @@ func (a *app) doctor(ctx context.Context, spec labrun.Spec) error {
 	}
 	report, err := doctor.Examine(ctx, patient)
 	if err == nil {
-		err = errors.Join(a.print(reportWriter(report, a.json())), verdict(report))
+		err = errors.Join(a.print(a.reportWriter(report)), verdict(report))
 	}
 	if server.started {
 		err = errors.Join(err, a.stopIfUnused(ctx, server))
@@ -118,12 +118,12 @@ func (a *app) hostFacts(ctx context.Context, s *server, host labspec.Host) (map[
 	return facts, errors.Join(err, connection.Close())
 }
 
-func reportWriter(report doctor.Report, asJSON bool) func(io.Writer) error {
+func (a *app) reportWriter(report doctor.Report) func(io.Writer) error {
 	return func(w io.Writer) error {
-		if asJSON {
+		if a.json() {
 			return writeJSON(w, report)
 		}
-		_, err := io.WriteString(w, reportText(report))
+		_, err := io.WriteString(w, a.spellOut(reportText(report)))
 		return err
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"labctl/pkg/grants"
 	"labctl/pkg/internal/atomicfile"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
@@ -49,11 +50,8 @@ func (s *setup) choose(ctx context.Context) error {
 	} else {
 		s.say("%s exists and was left alone (--force overwrites it)", s.flags.labFile)
 	}
-	command := "labctl"
-	if s.app.flags.config != "" {
-		command += " --config " + s.app.flags.config
-	}
-	s.say("next: `%s doctor %s`, and when it is content `%s run %s`", command, s.flags.labFile, command, s.flags.labFile)
+	lab = " " + grants.Quote(s.flags.labFile)
+	s.say("next: `labctl %s`, and when it is content `labctl %s`", s.app.spelled("doctor", lab), s.app.spelled("run", lab))
 	return s.report(initOutcome{Config: s.path, Lab: s.flags.labFile, URL: s.greeting.URL, Version: version.Version, Fingerprint: s.pinned})
 }
 

@@ -114,10 +114,7 @@ func (s *setup) showCommands(major int, commands []string) error {
 
 // goOn says how to continue once the token exists.
 func (s *setup) goOn() string {
-	next := "labctl init"
-	if s.app.flags.config != "" {
-		next = "labctl --config " + grants.Quote(s.app.flags.config) + " init"
-	}
+	next := "labctl " + s.app.spelled("init", "")
 	for _, flag := range []struct{ name, value string }{
 		{"--token-id", s.tokenID}, {"--pool", s.flags.pool}, {"--template", s.flags.template}, {"--storage", s.flags.storage}, {"--bridge", s.flags.bridge},
 	} {

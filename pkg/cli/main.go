@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +49,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func Main(ctx context.Context, args []string) int { return run(ctx, ui.System(), args) }
 
 func run(ctx context.Context, streams ui.IO, args []string) int {
-	app := &app{IO: streams, begun: time.Now()}
+	app := &app{IO: streams, begun: time.Now(), args: args}
 	root := newRoot(app) //nolint:contextcheck // cobra hands ctx to every command
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -125,28 +124,6 @@ func onlyInterrupts(err error) bool {
 		return !slices.ContainsFunc(joined.Unwrap(), func(part error) bool { return !onlyInterrupts(part) })
 	}
 	return errors.Is(err, context.Canceled)
-}
-
-// advice matches a command that a message advises without saying for which lab, and with which flags.
-var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status|gc)( [^`]*)?`")
-
-// spellOut completes the advised commands, so that they can be typed as they stand.
-func (a *app) spellOut(line string) string {
-	return advice.ReplaceAllStringFunc(line, func(command string) string {
-		parts := advice.FindStringSubmatch(command)
-		flag, lab := "", parts[2]
-		switch a.flags.sandbox {
-		case "":
-		case sandboxHost:
-			flag = "--sandbox "
-		default:
-			flag = "--sandbox=" + a.flags.sandbox + " "
-		}
-		if lab == "" && a.lab != "" {
-			lab = " " + a.lab
-		}
-		return "`labctl " + flag + parts[1] + lab + "`"
-	})
 }
 
 // executable is this program's own file, to be run again as the sandbox.

@@ -132,7 +132,7 @@ func (a *app) buildTemplate(ctx context.Context, wanted vmtemplate.Wanted) error
 		return errors.Join(err, a.stopIfUnused(ctx, server))
 	}
 	if server.sandbox != nil {
-		a.progress().Line("the template lives as long as the sandbox: `labctl sandbox stop` ends it")
+		a.progress().Line("%s", a.spellOut("the template lives as long as the sandbox: `labctl sandbox stop` ends it"))
 	}
 	if a.json() {
 		return a.print(func(w io.Writer) error { return writeJSON(w, result) })

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"labctl/pkg/grants"
+)
+
+// advice matches a command that a message advises without saying for which lab, and with which flags.
+var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status|gc|init|template build|sandbox stop)( [^`]*)?`")
+
+// spellOut completes the advised commands, so that they can be pasted as they stand.
+func (a *app) spellOut(text string) string {
+	return advice.ReplaceAllStringFunc(text, func(command string) string {
+		parts := advice.FindStringSubmatch(command)
+		return "`labctl " + a.spelled(parts[1], parts[2]) + "`"
+	})
+}
+
+// spelled is the command with the flags that lead to the same server and state, and with the lab.
+func (a *app) spelled(verb, rest string) string {
+	if a.building && rest == "" && (verb == "down" || verb == "template build") {
+		return shellWords(a.args) // a template's build is no lab: only another build finishes its removal
+	}
+	words := a.given
+	switch kind := a.flags.sandbox; {
+	case kind == "", verb == "init", kind == sandboxHost && verb == "sandbox stop":
+	case kind == sandboxHost:
+		words = append([]string{"--sandbox"}, words...)
+	default:
+		words = append([]string{"--sandbox=" + kind}, words...)
+	}
+	if rest == "" && a.lab != "" && verb != "gc" && verb != "init" && verb != "sandbox stop" {
+		rest = " " + grants.Quote(a.lab)
+	}
+	if len(words) > 0 {
+		verb = shellWords(words) + " " + verb
+	}
+	return verb + rest
+}
+
+// remember keeps what of the command line has to be said again in an advised command.
+func (a *app) remember(cmd *cobra.Command) {
+	a.building = cmd.CommandPath() == "labctl template build"
+	for _, flag := range []string{"config", "state-dir"} {
+		if set := cmd.Flags().Lookup(flag); set.Changed {
+			a.given = append(a.given, "--"+flag, set.Value.String())
+		}
+	}
+}
+
+// shellWords writes words for a shell.
+func shellWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = grants.Quote(word)
+	}
+	return strings.Join(quoted, " ")
+}
