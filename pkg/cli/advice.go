@@ -22,8 +22,8 @@ func (a *app) spellOut(text string) string {
 
 // spelled is the command with the flags that lead to the same server and state, and with the lab.
 func (a *app) spelled(verb, rest string) string {
-	if a.building && rest == "" && (verb == "down" || verb == "template build") {
-		return shellWords(a.args) // a template's build is no lab: only another build finishes its removal
+	if a.again != "" && rest == "" && (verb == "down" || verb == "template build") {
+		return a.again
 	}
 	words := a.given
 	switch kind := a.flags.sandbox; {
@@ -44,12 +44,35 @@ func (a *app) spelled(verb, rest string) string {
 
 // remember keeps what of the command line has to be said again in an advised command.
 func (a *app) remember(cmd *cobra.Command) {
-	a.building = cmd.CommandPath() == "labctl template build"
+	if path := cmd.CommandPath(); path == "labctl template build" || path == "labctl gc" {
+		a.again = shellWords(a.args) // what is left then is not of a lab that `down` knows
+	}
 	for _, flag := range []string{"config", "state-dir"} {
 		if set := cmd.Flags().Lookup(flag); set.Changed {
 			a.given = append(a.given, "--"+flag, set.Value.String())
 		}
 	}
+}
+
+// spelledError is an error whose advised commands are complete, for one lab of several.
+type spelledError struct {
+	text string
+	err  error
+}
+
+// Error is the completed text.
+func (e *spelledError) Error() string { return e.text }
+
+// Unwrap returns the error.
+func (e *spelledError) Unwrap() error { return e.err }
+
+// about completes the commands that an error advises, for a lab that `down` knows by its name.
+func (a *app) about(lab string, err error) error {
+	if err == nil {
+		return nil
+	}
+	named := &app{flags: a.flags, given: a.given, lab: lab}
+	return &spelledError{text: named.spellOut(err.Error()), err: err}
 }
 
 // shellWords writes words for a shell.

@@ -21,7 +21,7 @@ func TestAdvisedCommandsCanBePasted(t *testing.T) {
 		},
 		{"gc takes no lab", app{lab: "demo", flags: flags{sandbox: "host"}}, "`labctl gc --yes`, `labctl gc`", "`labctl --sandbox gc --yes`, `labctl --sandbox gc`"},
 		{
-			"another build ends a build", app{lab: "demo", building: true, args: []string{"template", "build", "--name", "a b"}}, "`labctl down` or `labctl gc`",
+			"another build ends a build", app{lab: "demo", again: "template build --name 'a b'"}, "`labctl down` or `labctl gc`",
 			"`labctl template build --name 'a b'` or `labctl gc`",
 		},
 		{"others are left alone", app{lab: "demo"}, "`labctl template build --node b`, `up`", "`labctl template build --node b`, `up`"},

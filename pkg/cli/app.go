@@ -25,8 +25,8 @@ type app struct {
 	args   []string // the command line
 	given  []string // its flags that an advised command needs too
 	lab    string   // as named on the command line
-	// building says that a template is built: what is left then is not a lab's.
-	building bool
+	// again are the words of the command that removes what is left, where `down` does not.
+	again string
 	// tearsDown says that the invocation removes the lab at its end, whatever happens.
 	tearsDown bool
 	// writesConfig says that the command makes the configuration file, which need not exist before.

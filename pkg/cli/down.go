@@ -22,7 +22,7 @@ func newDown(a *app) *cobra.Command {
 		Short: "Remove everything of a lab and prove that nothing is left",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.loadLab(args)
+			file, err := a.loadKnown(args)
 			if err != nil {
 				return err
 			}

@@ -111,7 +111,7 @@ func (a *app) collect(ctx context.Context, labs *labrun.Labs, server *server, f 
 			return err
 		}
 		_, err = a.removeLab(ctx, spec)
-		return err
+		return a.about(f.Lab, err)
 	}
 	removed, err := labs.Collect(ctx, server.labServer(), f)
 	if err == nil {
@@ -138,9 +138,13 @@ func foundText(found []foundRun, removed bool) string {
 		return "nothing on the server carries labctl's mark\n"
 	}
 	rows := newTable(table.Row{"LAB", "RUN", "OWNER", "VMIDS", "UPLOADS", "EXPIRES", "STANDING"})
-	garbage := 0
+	garbage, unproved := 0, ""
 	for _, f := range found {
 		standing := string(f.Standing)
+		if f.isUnproved() {
+			standing = "removal not proved"
+			unproved += unprovedText(f.Lab)
+		}
 		if f.Removed {
 			standing += ", removed"
 		}
@@ -157,5 +161,17 @@ func foundText(found []foundRun, removed bool) string {
 	case !removed:
 		text += fmt.Sprintf("%s: `labctl gc --yes` removes what is expired or orphaned\n", ui.Count(garbage, "lab run")+" to remove")
 	}
-	return text
+	return text + unproved
+}
+
+// isUnproved says that the server shows nothing of the run any more, and the journal has no proof that nothing is left.
+func (f foundRun) isUnproved() bool {
+	return f.Standing == labrun.StandingUp && len(f.VMIDs)+len(f.Uploads) == 0
+}
+
+func unprovedText(lab string) string {
+	if vmtemplate.IsBuild(lab) {
+		return fmt.Sprintf("%s: nothing proves that nothing is left of it: run the same `template build` again\n", lab)
+	}
+	return fmt.Sprintf("lab %s: its VMs are gone, but perhaps not all of their volumes: run `labctl down %s`\n", lab, lab)
 }

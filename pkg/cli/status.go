@@ -25,11 +25,15 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Show what exists of a lab",
 		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.loadLab(args)
+			file, err := a.loadKnown(args)
 			if err != nil {
 				return err
 			}
-			return a.status(cmd.Context(), file)
+			busy, err := journal.Held(a.labStore().Dir(file.Lab.Name) + ".lock")
+			if err != nil {
+				return err
+			}
+			return a.status(cmd.Context(), file, busy)
 		},
 	}
 }
@@ -43,7 +47,10 @@ type labStatus struct {
 	Expires *time.Time `json:"expires,omitempty"`
 	VMs     []vmStatus `json:"vms"`
 	Open    []string   `json:"open_changes,omitempty"` // changes whose outcome is not known
-	Advice  string     `json:"advice,omitempty"`
+	// Unproved says that the VMs are gone, and nothing proves that nothing of them is left.
+	Unproved bool   `json:"unproved_removal,omitempty"`
+	Busy     bool   `json:"busy"` // another labctl is at work on the lab
+	Advice   string `json:"advice,omitempty"`
 }
 
 type vmStatus struct {
@@ -66,8 +73,9 @@ const (
 	stateExtra   = "not in the spec any more"
 )
 
-// status reads the journal and the server, and takes no lock: it may be asked at any time.
-func (a *app) status(ctx context.Context, file labrun.Spec) error {
+// status reads the journal and the server, and takes no lock: it may be asked at any time. Busy says that another labctl
+// is at work on the lab, which is not finished then, and needs no advice.
+func (a *app) status(ctx context.Context, file labrun.Spec, busy bool) error {
 	state, err := a.labStore().State(file.Lab.Name)
 	if err != nil {
 		return err
@@ -78,18 +86,40 @@ func (a *app) status(ctx context.Context, file labrun.Spec) error {
 	}
 	out := newLabStatus(file.Lab, state, observed)
 	out.Server = url
-	switch {
-	case out.State != stateDown && !state.Active():
-		out.Advice = a.spellOut("the state of this lab is lost: `labctl down` removes what there is")
-	case out.State == statePartial:
-		out.Advice = a.spellOut("`labctl up` does what is left to do, `labctl down` removes what there is")
+	if busy {
+		out.isBusy()
 	}
+	out.Advice = a.spellOut(out.advice(state))
 	return a.print(func(w io.Writer) error {
 		if a.json() {
 			return writeJSON(w, out)
 		}
 		return out.writeText(w)
 	})
+}
+
+// isBusy takes back what is only unfinished.
+func (s *labStatus) isBusy() {
+	s.Busy, s.Open, s.Unproved = true, nil, false
+	for i := range s.VMs {
+		s.VMs[i].Drift = ""
+	}
+}
+
+// advice is what to do about a lab that is neither up nor down.
+func (s *labStatus) advice(state *journal.State) string {
+	switch {
+	case s.Busy:
+		return "another labctl is at work on this lab: wait until it is done"
+	case s.State != stateDown && !state.Active():
+		return "the state of this lab is lost: `labctl down` removes what there is"
+	case s.Unproved:
+		return "removal not proved: its VMs are gone, but perhaps not all of their volumes: run `labctl down`"
+	case s.State == statePartial:
+		return "`labctl up` does what is left to do, `labctl down` removes what there is"
+	default:
+		return ""
+	}
 }
 
 // statusObserve looks at the server. A sandbox that does not run has nothing; it is not started for a look.
@@ -137,6 +167,7 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 		out.State = statePartial
 	}
 	out.Open = openChanges(state)
+	out.Unproved = state.Active() && len(observed.VMs) == 0 && len(state.Touched()) > 0
 	return out
 }
 

@@ -60,7 +60,7 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	}
 	err = run.learnSteps()
 	if a.json() && !options.quiet {
-		err = errors.Join(err, a.status(ctx, spec))
+		err = errors.Join(err, a.status(ctx, spec, false))
 	}
 	return errors.Join(err, run.Close())
 }
