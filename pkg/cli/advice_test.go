@@ -6,25 +6,25 @@ import "testing"
 func TestAdvisedCommandsCanBePasted(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		app  app
+		app  *app
 		text string
 		want string
 	}{
-		{"nothing to add", app{}, "run `labctl up` first", "run `labctl up` first"},
-		{"the lab", app{lab: "lab.yaml"}, "`labctl up` or `labctl down`", "`labctl up lab.yaml` or `labctl down lab.yaml`"},
-		{"a path for the shell", app{lab: "my lab's.yaml"}, "`labctl down`", "`labctl down 'my lab'\\''s.yaml'`"},
-		{"the sandbox", app{lab: "demo", flags: flags{sandbox: "host"}}, "`labctl down`", "`labctl --sandbox down demo`"},
-		{"the other sandbox", app{lab: "demo", flags: flags{sandbox: "qemu"}}, "`labctl down`", "`labctl --sandbox=qemu down demo`"},
+		{"nothing to add", &app{}, "run `labctl up` first", "run `labctl up` first"},
+		{"the lab", &app{lab: "lab.yaml"}, "`labctl up` or `labctl down`", "`labctl up lab.yaml` or `labctl down lab.yaml`"},
+		{"a path for the shell", &app{lab: "my lab's.yaml"}, "`labctl down`", "`labctl down 'my lab'\\''s.yaml'`"},
+		{"the sandbox", &app{lab: "demo", flags: flags{sandbox: "host"}}, "`labctl down`", "`labctl --sandbox down demo`"},
+		{"the other sandbox", &app{lab: "demo", flags: flags{sandbox: "qemu"}}, "`labctl down`", "`labctl --sandbox=qemu down demo`"},
 		{
-			"configuration and state", app{lab: "demo", given: []string{"--config", "c.yaml", "--state-dir", "my state"}}, "`labctl down`",
+			"configuration and state", &app{lab: "demo", given: []string{"--config", "c.yaml", "--state-dir", "my state"}}, "`labctl down`",
 			"`labctl --config c.yaml --state-dir 'my state' down demo`",
 		},
-		{"gc takes no lab", app{lab: "demo", flags: flags{sandbox: "host"}}, "`labctl gc --yes`, `labctl gc`", "`labctl --sandbox gc --yes`, `labctl --sandbox gc`"},
+		{"gc takes no lab", &app{lab: "demo", flags: flags{sandbox: "host"}}, "`labctl gc --yes`, `labctl gc`", "`labctl --sandbox gc --yes`, `labctl --sandbox gc`"},
 		{
-			"another build ends a build", app{lab: "demo", again: "template build --name 'a b'"}, "`labctl down` or `labctl gc`",
+			"another build ends a build", &app{lab: "demo", again: "template build --name 'a b'"}, "`labctl down` or `labctl gc`",
 			"`labctl template build --name 'a b'` or `labctl gc`",
 		},
-		{"others are left alone", app{lab: "demo"}, "`labctl template build --node b`, `up`", "`labctl template build --node b`, `up`"},
+		{"others are left alone", &app{lab: "demo"}, "`labctl template build --node b`, `up`", "`labctl template build --node b`, `up`"},
 	} {
 		if got := test.app.spellOut(test.text); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)

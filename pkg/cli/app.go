@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,9 +34,11 @@ type app struct {
 	writesConfig bool
 	// lastWord sums the invocation up when everything else is said; nil for most.
 	lastWord func(code int) string
-	talk     *ui.Progress
-	log      *slog.Logger
-	cancel   context.CancelFunc
+	// left is the last word when a second signal ends the process.
+	left   atomic.Pointer[string]
+	talk   *ui.Progress
+	log    *slog.Logger
+	cancel context.CancelFunc
 }
 
 // flags are the global flags.

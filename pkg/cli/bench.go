@@ -112,6 +112,7 @@ func (a *app) bench(ctx context.Context, spec labrun.Spec, options benchOptions)
 	if err != nil {
 		return "", err
 	}
+	a.mayLeave(spec.Lab.Name)
 	id, err := run.measure(ctx, options, filter)
 	if id != "" {
 		err = errors.Join(err, a.showRun(id))

@@ -62,6 +62,7 @@ func (a *app) removeLab(ctx context.Context, spec labrun.Spec) (labrun.Removed, 
 	if err != nil {
 		return labrun.Removed{}, err
 	}
+	a.mayLeave(spec.Lab.Name)
 	out, err := run.Down(ctx)
 	err = errors.Join(err, run.cleanHost(ctx))
 	if err == nil {

@@ -173,5 +173,5 @@ func unprovedText(lab string) string {
 	if vmtemplate.IsBuild(lab) {
 		return fmt.Sprintf("%s: nothing proves that nothing is left of it: run the same `template build` again\n", lab)
 	}
-	return fmt.Sprintf("lab %s: its VMs are gone, but perhaps not all of their volumes: run `labctl down %s`\n", lab, lab)
+	return fmt.Sprintf("lab %s: its VMs are gone, but perhaps not their volumes: `labctl down %s` removes what there is\n", lab, lab)
 }

@@ -114,7 +114,7 @@ func (s *labStatus) advice(state *journal.State) string {
 	case s.State != stateDown && !state.Active():
 		return "the state of this lab is lost: `labctl down` removes what there is"
 	case s.Unproved:
-		return "removal not proved: its VMs are gone, but perhaps not all of their volumes: run `labctl down`"
+		return "removal not proved: its VMs are gone, but perhaps not their volumes: `labctl down` removes what there is"
 	case s.State == statePartial:
 		return "`labctl up` does what is left to do, `labctl down` removes what there is"
 	default:

@@ -20,7 +20,7 @@ func TestAdviceOfStatus(t *testing.T) {
 		{"half done", labStatus{State: statePartial}, active, "`labctl up` does what is left to do, `labctl down` removes what there is"},
 		{
 			"removed without proof", labStatus{State: statePartial, Unproved: true}, active,
-			"removal not proved: its VMs are gone, but perhaps not all of their volumes: run `labctl down`",
+			"removal not proved: its VMs are gone, but perhaps not their volumes: `labctl down` removes what there is",
 		},
 		{"under way", labStatus{State: statePartial, Busy: true}, active, "another labctl is at work on this lab: wait until it is done"},
 	} {

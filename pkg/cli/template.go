@@ -127,6 +127,7 @@ func (a *app) buildTemplate(ctx context.Context, wanted vmtemplate.Wanted) error
 	if err != nil {
 		return err
 	}
+	a.mayLeave(wanted.Name)
 	result, err := a.templateBuilder(server).Build(ctx, wanted)
 	if err != nil {
 		return errors.Join(err, a.stopIfUnused(ctx, server))

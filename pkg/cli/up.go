@@ -47,11 +47,15 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	if err != nil {
 		return err
 	}
+	a.mayLeave(spec.Lab.Name)
 	work, stop := a.leaveTime(ctx, spec.Lab)
 	defer stop()
 	changed, err := run.Up(work, labrun.UpOptions{Readiness: &readiness{run: run}, Keep: options.keep, KeepGoing: options.keepGoing})
 	switch {
 	case err != nil:
+		if changed && !options.quiet && !run.Active() {
+			a.lastWord = func(int) string { return "labctl: lab " + spec.Lab.Name + " is down again: nothing of this up is left" }
+		}
 		return errors.Join(err, run.closeFailed(ctx, changed))
 	case !changed:
 		a.progress().Line("lab %s is up already; nothing to change", run.Lab.Name)
