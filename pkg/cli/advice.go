@@ -33,8 +33,9 @@ func (a *app) spelled(verb, rest string) string {
 	default:
 		words = append([]string{"--sandbox=" + kind}, words...)
 	}
-	if rest == "" && a.lab != "" && verb != "gc" && verb != "init" && verb != "sandbox stop" {
-		rest = " " + grants.Quote(a.lab)
+	takesLab := verb != "gc" && verb != "init" && verb != "sandbox stop"
+	if a.lab != "" && takesLab && (rest == "" || strings.HasPrefix(rest, " --")) {
+		rest = " " + grants.Quote(a.lab) + rest
 	}
 	if len(words) > 0 {
 		verb = shellWords(words) + " " + verb

@@ -24,7 +24,8 @@ func TestAdvisedCommandsCanBePasted(t *testing.T) {
 			"another build ends a build", &app{lab: "demo", again: "template build --name 'a b'"}, "`labctl down` or `labctl gc`",
 			"`labctl template build --name 'a b'` or `labctl gc`",
 		},
-		{"others are left alone", &app{lab: "demo"}, "`labctl template build --node b`, `up`", "`labctl template build --node b`, `up`"},
+		{"flags follow the lab", &app{lab: "demo"}, "`labctl template build --node b`", "`labctl template build demo --node b`"},
+		{"what is complete is left alone", &app{lab: "demo"}, "`labctl down other`, `up`", "`labctl down other`, `up`"},
 	} {
 		if got := test.app.spellOut(test.text); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)

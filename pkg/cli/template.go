@@ -84,6 +84,12 @@ func (a *app) wantedTemplate(args []string, options templateOptions) (vmtemplate
 	if wanted.Node == "" || wanted.Storage == "" {
 		return wanted, usagef("no lab was named and there is no %s: say --node and --storage", defaultLab)
 	}
+	if options.SHA256 != "" && !cloudimage.ValidSum(options.SHA256) {
+		return wanted, usagef("--sha256 %s: write the 64 hexadecimal digits in lower case that sha256sum prints for the image", options.SHA256)
+	}
+	if options.File != "" && options.URL != "" {
+		return wanted, usagef("--image-file and --image-url: the image is a local file or an address, not both")
+	}
 	if options.vmid != 0 && (options.vmid < 100 || options.vmid > 999999999) {
 		return wanted, usagef("--vmid %d: 100 to 999999999", options.vmid)
 	}
