@@ -15,7 +15,8 @@ import (
 // defaultTokenID is the token that the printed commands make.
 const defaultTokenID = "labctl@pve!run"
 
-// printGrants prints the commands for root, and remembers the server so that the next `init` need not ask again.
+// printGrants prints the commands for root. Without --print-grants it remembers the server, so that the next `init` need not
+// ask again.
 func (s *setup) printGrants(ctx context.Context) error {
 	if s.tokenID == "" || s.tokenID == "-" {
 		s.tokenID = defaultTokenID
@@ -58,8 +59,10 @@ func (s *setup) printGrants(ctx context.Context) error {
 	if s.isComplete() && !s.flags.force { // the commands are wanted again, or for another lab
 		return s.showCommands(major, commands)
 	}
-	if err := s.writeConfig(false); err != nil {
-		return err
+	if !s.flags.printGrants {
+		if err := s.writeConfig(false); err != nil {
+			return err
+		}
 	}
 	if err := s.showCommands(major, commands); err != nil {
 		return err
@@ -114,11 +117,17 @@ func (s *setup) showCommands(major int, commands []string) error {
 
 // goOn says how to continue once the token exists.
 func (s *setup) goOn() string {
-	next := "labctl " + s.app.spelled("init", "")
+	known, next := "the server's address and certificate are in "+s.path+"; ", "labctl "+s.app.spelled("init", "")
+	if s.flags.printGrants {
+		known, next = "", next+" --url "+grants.Quote(s.greeting.URL)
+		if s.pinned != "" {
+			next += " --fingerprint " + s.pinned
+		}
+	}
 	for _, flag := range []struct{ name, value string }{
 		{"--token-id", s.tokenID}, {"--pool", s.flags.pool}, {"--template", s.flags.template}, {"--storage", s.flags.storage}, {"--bridge", s.flags.bridge},
 	} {
 		next += " " + flag.name + " " + grants.Quote(flag.value)
 	}
-	return "the server's address and certificate are in " + s.path + "; run the commands above as root on the server, note the secret that it shows, and go on with\n  " + next
+	return known + "run the commands above as root on the server, note the secret that it shows, and go on with\n  " + next
 }
