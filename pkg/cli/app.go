@@ -79,6 +79,7 @@ LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml
 	a.addFlags(root)
 	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a), newGC(a),
 		newInit(a), newDoctor(a), newResults(a), newReport(a), newCompare(a), newSandbox(a), newTemplate(a), newVersion(a))
+	countArguments(root)
 	return root
 }
 
@@ -87,7 +88,7 @@ func (a *app) addFlags(root *cobra.Command) {
 	set.StringVar(&a.flags.config, "config", "", "configuration `file` (default: labctl/config.yaml in the user's configuration directory)")
 	set.StringVar(&a.flags.stateDir, "state-dir", "", "`directory` for the state of labs (default: labctl in the user's state directory)")
 	set.StringVar(&a.flags.results, "results", "", "`directory` for results (default: results in the state directory)")
-	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator; guests are `host` (processes of this machine) or qemu (virtual machines)")
+	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator; the `kind` of its guests is host (processes of this machine) or qemu (virtual machines)")
 	set.Lookup("sandbox").NoOptDefVal = sandboxHost
 	set.StringVar(&a.flags.output, "output", outputText, "`format` of results on standard output: text or json")
 	set.StringVar(&a.flags.logLevel, "log-level", "warn", "`level` of the log on standard error: debug, info, warn or error")
@@ -178,16 +179,9 @@ func (a *app) print(write func(io.Writer) error) error {
 	return write(a.Out)
 }
 
-// exactLab is the argument check of commands on one lab.
-func exactLab(cmd *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return usagef("%s takes one lab, not %d: see `%s --help`", cmd.CommandPath(), len(args), cmd.CommandPath())
-	}
-	return nil
-}
-
 // group is a command that only has others below it: whoever mistypes one of them is told so.
 func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef("unknown command %q for %q: see `%s --help`", args[0], cmd.CommandPath(), cmd.CommandPath())

@@ -46,7 +46,6 @@ func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [LAB]",
 		Short: "Run the lab's suite on its VMs and on the host, and record the results",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadLab(args)
 			if err != nil {

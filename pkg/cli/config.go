@@ -109,10 +109,15 @@ func (a *app) pveConfig() (pve.Config, error) {
 	for _, need := range []struct{ key, value string }{{keyURL, config.URL}, {keyTokenID, config.TokenID}, {keyTokenSecret, string(secret)}} {
 		if need.value == "" {
 			return pve.Config{}, usagef("%s is not set: `labctl init` writes the configuration; or set %s; without a Proxmox VE server try --sandbox",
-				need.key, "LABCTL_"+strings.ToUpper(strings.ReplaceAll(need.key, ".", "_")))
+				need.key, variable(need.key))
 		}
 	}
 	return config, nil
+}
+
+// variable is the environment variable of a key.
+func variable(key string) string {
+	return "LABCTL_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 func (a *app) tokenSecret() (pve.Secret, error) {

@@ -26,7 +26,6 @@ func newDoctor(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor [LAB]",
 		Short: "Find out at once everything on the server that would make a lab fail, and what puts it right; change nothing",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := a.loadLab(args)
 			if err != nil {

@@ -20,7 +20,6 @@ func newDown(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down [LAB]",
 		Short: "Remove everything of a lab and prove that nothing is left",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadKnown(args)
 			if err != nil {

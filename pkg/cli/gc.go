@@ -28,7 +28,6 @@ func newGC(a *app) *cobra.Command {
 is yours and expired (a lab lives for ` + fmt.Sprint(labrun.Lifetime) + `), or yours and unknown to the state directory that made it. Without --yes
 nothing is changed. Labs that another labctl works on, labs of other state directories before they expire, and other
 people's labs are shown and left alone.`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "remove the garbage")

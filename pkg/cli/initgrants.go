@@ -40,20 +40,9 @@ func (s *setup) printGrants(ctx context.Context) error {
 			}
 		}
 	}
-	lab, err := s.labForGrants()
+	list, err := s.grants(ctx, major)
 	if err != nil {
 		return err
-	}
-	list := grants.Of(lab, inventory.Template{}, major).List()
-	if s.flags.imageStorage != "" {
-		if s.flags.node == "" {
-			if s.flags.node, err = s.ask.ask(ctx, question{"Node that fetches the template's image", "--node", "pve"}); err != nil {
-				return err
-			}
-		}
-		list = list.With(grants.Build{
-			Node: s.flags.node, Pool: s.flags.pool, Storage: s.flags.storage, ImageStorage: s.flags.imageStorage, Bridge: s.flags.bridge,
-		}.List())
 	}
 	commands := list.Setup(s.tokenID)
 	if s.isComplete() && !s.flags.force { // the commands are wanted again, or for another lab
@@ -69,6 +58,26 @@ func (s *setup) printGrants(ctx context.Context) error {
 	}
 	s.say("%s", s.goOn())
 	return nil
+}
+
+// grants are those of the lab, and of the build of its template if that is wanted.
+func (s *setup) grants(ctx context.Context, major int) (grants.List, error) {
+	lab, err := s.labForGrants()
+	if err != nil {
+		return nil, err
+	}
+	list := grants.Of(lab, inventory.Template{}, major).List()
+	if s.flags.imageStorage == "" {
+		return list, nil
+	}
+	if s.flags.node == "" {
+		if s.flags.node, err = s.ask.ask(ctx, question{"Node that fetches the template's image", "--node", "pve"}); err != nil {
+			return nil, err
+		}
+	}
+	return list.With(grants.Build{
+		Node: s.flags.node, Pool: s.flags.pool, Storage: s.flags.storage, ImageStorage: s.flags.imageStorage, Bridge: s.flags.bridge,
+	}.List()), nil
 }
 
 // labForGrants is a lab with what decides on its privileges.

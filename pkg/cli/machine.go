@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"labctl/pkg/doctor"
 )
@@ -56,7 +55,7 @@ func (a *app) secretFiles() []string {
 		return []string{path}
 	}
 	path := a.config.ConfigFileUsed()
-	if path == "" || os.Getenv("LABCTL_"+strings.ToUpper(strings.ReplaceAll(keyTokenSecret, ".", "_"))) != "" {
+	if path == "" || os.Getenv(variable(keyTokenSecret)) != "" {
 		return nil
 	}
 	return []string{path}

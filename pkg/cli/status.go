@@ -23,7 +23,6 @@ func newStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [LAB]",
 		Short: "Show what exists of a lab",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadKnown(args)
 			if err != nil {

@@ -44,7 +44,6 @@ its SHA-256. Without template.image.sha256 and --sha256 labctl asks the publishe
 is there already is reported and not built again. Nothing of a build that fails stays.
 
 Without LAB and ./lab.yaml the flags --node and --storage are needed. Importing an image needs PVE 8.4 or later.`,
-		Args: exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted, err := a.wantedTemplate(args, options)
 			if err != nil {

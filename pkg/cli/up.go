@@ -27,7 +27,6 @@ func newUp(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up [LAB]",
 		Short: "Bring a lab up: clone, configure and start its VMs and wait until they can be measured",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadLab(args)
 			if err != nil {
