@@ -120,6 +120,17 @@ func variable(key string) string {
 	return "LABCTL_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
+// secretFileError says that the file of the token's secret cannot be read.
+type secretFileError struct{ err error }
+
+// Error names the key and the file.
+func (e *secretFileError) Error() string {
+	return fmt.Sprintf("reading the token's secret (%s): %v", keyTokenSecretFile, e.err)
+}
+
+// Unwrap returns the cause.
+func (e *secretFileError) Unwrap() error { return e.err }
+
 func (a *app) tokenSecret() (pve.Secret, error) {
 	if secret := a.config.GetString(keyTokenSecret); secret != "" {
 		return pve.Secret(secret), nil
@@ -130,7 +141,7 @@ func (a *app) tokenSecret() (pve.Secret, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", usagef("reading the token's secret (%s): %w", keyTokenSecretFile, err)
+		return "", &usageError{&secretFileError{err}}
 	}
 	return pve.Secret(strings.TrimSpace(string(data))), nil
 }

@@ -17,6 +17,9 @@ func checkServer(s *seen) (string, []Finding) {
 	if err == nil {
 		return fmt.Sprintf("%s answers as Proxmox VE %s", s.URL, s.version.value.Version), nil
 	}
+	if s.Unasked != nil {
+		return "", []Finding{*s.Unasked}
+	}
 	finding := Finding{Severity: Error, Problem: err.Error()}
 	var fingerprint *pve.FingerprintError
 	switch user, token, _ := strings.Cut(s.TokenID, "!"); {
