@@ -64,7 +64,8 @@ func newRoot(a *app) *cobra.Command {
   labctl --sandbox run demo                        try everything on this machine, without Proxmox
   labctl up LAB && labctl bench LAB && labctl down LAB
 
-LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml is taken.
+LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml is taken. down and status take the name of any
+lab that is up, too.
 
 ` + exitCodesHelp,
 		SilenceErrors: true, SilenceUsage: true,

@@ -44,6 +44,8 @@ type foundRun struct {
 	Expires  time.Time       `json:"expires"`
 	Standing labrun.Standing `json:"standing"`
 	Removed  bool            `json:"removed"`
+	// Server is another server, which the lab is on by its journal; "" for this one.
+	Server string `json:"server,omitempty"`
 }
 
 func newFoundRun(f labrun.Found) foundRun {
@@ -81,6 +83,9 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 	out := make([]foundRun, len(found))
 	for i, f := range found {
 		out[i] = newFoundRun(f)
+		if state, err := labs.Store.State(f.Lab); err == nil && server.sandbox == nil && labs.Known(f) {
+			out[i].Server = elsewhere(state, server.url)
+		}
 		if yes && f.Garbage() {
 			err := a.collect(ctx, labs, server, f)
 			out[i].Removed = err == nil
@@ -140,6 +145,9 @@ func foundText(found []foundRun, removed bool) string {
 	garbage, unproved := 0, ""
 	for _, f := range found {
 		standing := string(f.Standing)
+		if f.Server != "" {
+			standing += " on " + f.Server
+		}
 		if f.isUnproved() {
 			standing = "removal not proved"
 			unproved += unprovedText(f.Lab)
@@ -165,7 +173,7 @@ func foundText(found []foundRun, removed bool) string {
 
 // isUnproved says that the server shows nothing of the run any more, and the journal has no proof that nothing is left.
 func (f foundRun) isUnproved() bool {
-	return f.Standing == labrun.StandingUp && len(f.VMIDs)+len(f.Uploads) == 0
+	return f.Server == "" && f.Standing == labrun.StandingUp && len(f.VMIDs)+len(f.Uploads) == 0
 }
 
 func unprovedText(lab string) string {

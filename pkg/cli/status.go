@@ -84,17 +84,29 @@ func (a *app) status(ctx context.Context, file labrun.Spec, busy bool) error {
 		return err
 	}
 	out := newLabStatus(file.Lab, state, observed)
-	out.Server = url
+	out.Server, out.Unproved = url, url != "" && isUnproved(state, observed) // without a sandbox there is nothing to prove
 	if busy {
 		out.isBusy()
 	}
 	out.Advice = a.spellOut(out.advice(state))
+	if was := elsewhere(state, url); was != "" && a.flags.sandbox == "" {
+		out.Unproved = false
+		out.Advice = fmt.Sprintf("this lab was brought up on %s, and the configuration says %s: set pve.url to where the lab is", was, url)
+	}
 	return a.print(func(w io.Writer) error {
 		if a.json() {
 			return writeJSON(w, out)
 		}
 		return out.writeText(w)
 	})
+}
+
+// elsewhere is the server on which the lab was brought up, when that is another one; a sandbox has a new URL each time.
+func elsewhere(state *journal.State, url string) string {
+	if !state.Active() || state.Run.Server == url {
+		return ""
+	}
+	return state.Run.Server
 }
 
 // isBusy takes back what is only unfinished.
@@ -166,8 +178,12 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 		out.State = statePartial
 	}
 	out.Open = openChanges(state)
-	out.Unproved = state.Active() && len(observed.VMs) == 0 && len(state.Touched()) > 0
 	return out
+}
+
+// isUnproved says that the VMs of a lab are gone, and the journal has no proof that nothing of them is left.
+func isUnproved(state *journal.State, observed inventory.Observed) bool {
+	return state.Active() && len(observed.VMs) == 0 && len(state.Touched()) > 0
 }
 
 // openChanges are the changes whose outcome is not known.
