@@ -10,7 +10,7 @@ import (
 )
 
 // advice matches a command that a message advises without saying for which lab, and with which flags.
-var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status|gc|init|template build|sandbox stop)( [^`]*)?`")
+var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status|gc|init|template build|sandbox stop|sandbox status)( [^`]*)?`")
 
 // spellOut completes the advised commands, so that they can be pasted as they stand.
 func (a *app) spellOut(text string) string {
@@ -25,15 +25,15 @@ func (a *app) spelled(verb, rest string) string {
 	if a.again != "" && rest == "" && (verb == "down" || verb == "template build") {
 		return a.again
 	}
-	words := a.given
+	words, ofSandbox := a.given, strings.HasPrefix(verb, "sandbox ")
 	switch kind := a.flags.sandbox; {
-	case kind == "", verb == "init", kind == sandboxHost && verb == "sandbox stop":
+	case kind == "", verb == "init", kind == sandboxHost && ofSandbox:
 	case kind == sandboxHost:
 		words = append([]string{"--sandbox"}, words...)
 	default:
 		words = append([]string{"--sandbox=" + kind}, words...)
 	}
-	takesLab := verb != "gc" && verb != "init" && verb != "sandbox stop"
+	takesLab := verb != "gc" && verb != "init" && !ofSandbox
 	if a.lab != "" && takesLab && (rest == "" || strings.HasPrefix(rest, " --")) {
 		rest = " " + grants.Quote(a.lab) + rest
 	}

@@ -24,6 +24,10 @@ func TestAdvisedCommandsCanBePasted(t *testing.T) {
 			"another build ends a build", &app{lab: "demo", again: "template build --name 'a b'"}, "`labctl down` or `labctl gc`",
 			"`labctl template build --name 'a b'` or `labctl gc`",
 		},
+		{
+			"the sandbox's own commands", &app{lab: "demo", flags: flags{sandbox: "host"}, given: []string{"--state-dir", "s"}},
+			"`labctl sandbox stop`, `labctl sandbox status`", "`labctl --state-dir s sandbox stop`, `labctl --state-dir s sandbox status`",
+		},
 		{"flags follow the lab", &app{lab: "demo"}, "`labctl template build --node b`", "`labctl template build demo --node b`"},
 		{"what is complete is left alone", &app{lab: "demo"}, "`labctl down other`, `up`", "`labctl down other`, `up`"},
 	} {
