@@ -244,7 +244,7 @@ func (s *setup) report(outcome initOutcome) error {
 
 // initOutcome is what `init --output json` prints.
 type initOutcome struct {
-	Config      string   `json:"config"`
+	Config      string   `json:"config,omitempty"` // that was written, or is there
 	Lab         string   `json:"lab,omitempty"`
 	URL         string   `json:"url"`
 	Version     string   `json:"version,omitempty"`

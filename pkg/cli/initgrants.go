@@ -114,8 +114,12 @@ func (s *setup) major(ctx context.Context) (int, error) {
 
 func (s *setup) showCommands(major int, commands []string) error {
 	if s.app.json() {
+		path := s.path
+		if s.flags.printGrants && !s.isComplete() {
+			path = ""
+		}
 		return s.report(initOutcome{
-			Config: s.path, URL: s.greeting.URL, Version: s.greeting.Version, Fingerprint: s.pinned, Commands: commands,
+			Config: path, URL: s.greeting.URL, Version: s.greeting.Version, Fingerprint: s.pinned, Commands: commands,
 		})
 	}
 	return s.app.print(func(w io.Writer) error {
