@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,16 +23,22 @@ type app struct {
 	flags  flags
 	config *viper.Viper
 	begun  time.Time
-	lab    string // as named on the command line
+	args   []string // the command line
+	given  []string // its flags that an advised command needs too
+	lab    string   // as named on the command line
+	// again are the words of the command that removes what is left, where `down` does not.
+	again string
 	// tearsDown says that the invocation removes the lab at its end, whatever happens.
 	tearsDown bool
 	// writesConfig says that the command makes the configuration file, which need not exist before.
 	writesConfig bool
 	// lastWord sums the invocation up when everything else is said; nil for most.
 	lastWord func(code int) string
-	talk     *ui.Progress
-	log      *slog.Logger
-	cancel   context.CancelFunc
+	// left is the last word when a second signal ends the process.
+	left   atomic.Pointer[string]
+	talk   *ui.Progress
+	log    *slog.Logger
+	cancel context.CancelFunc
 }
 
 // flags are the global flags.
@@ -57,7 +64,8 @@ func newRoot(a *app) *cobra.Command {
   labctl --sandbox run demo                        try everything on this machine, without Proxmox
   labctl up LAB && labctl bench LAB && labctl down LAB
 
-LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml is taken.
+LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml is taken. down and status take the name of any
+lab that is up, too.
 
 ` + exitCodesHelp,
 		SilenceErrors: true, SilenceUsage: true,
@@ -72,6 +80,7 @@ LAB is a file, or the name of a built-in lab (blog, demo); without it ./lab.yaml
 	a.addFlags(root)
 	root.AddCommand(newUp(a), newBench(a), newDown(a), newRun(a), newPlan(a), newStatus(a), newGC(a),
 		newInit(a), newDoctor(a), newResults(a), newReport(a), newCompare(a), newSandbox(a), newTemplate(a), newVersion(a))
+	countArguments(root)
 	return root
 }
 
@@ -80,7 +89,7 @@ func (a *app) addFlags(root *cobra.Command) {
 	set.StringVar(&a.flags.config, "config", "", "configuration `file` (default: labctl/config.yaml in the user's configuration directory)")
 	set.StringVar(&a.flags.stateDir, "state-dir", "", "`directory` for the state of labs (default: labctl in the user's state directory)")
 	set.StringVar(&a.flags.results, "results", "", "`directory` for results (default: results in the state directory)")
-	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator; guests are `host` (processes of this machine) or qemu (virtual machines)")
+	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator; the `kind` of its guests is host (processes of this machine) or qemu (virtual machines)")
 	set.Lookup("sandbox").NoOptDefVal = sandboxHost
 	set.StringVar(&a.flags.output, "output", outputText, "`format` of results on standard output: text or json")
 	set.StringVar(&a.flags.logLevel, "log-level", "warn", "`level` of the log on standard error: debug, info, warn or error")
@@ -91,6 +100,7 @@ func (a *app) addFlags(root *cobra.Command) {
 
 // prepare reads the configuration and checks the global flags.
 func (a *app) prepare(cmd *cobra.Command) error {
+	a.remember(cmd)
 	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(a.flags.logLevel)); err != nil {
 		return usagef("--log-level %s: use debug, info, warn or error", a.flags.logLevel)
@@ -170,16 +180,9 @@ func (a *app) print(write func(io.Writer) error) error {
 	return write(a.Out)
 }
 
-// exactLab is the argument check of commands on one lab.
-func exactLab(cmd *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return usagef("%s takes one lab, not %d: see `%s --help`", cmd.CommandPath(), len(args), cmd.CommandPath())
-	}
-	return nil
-}
-
 // group is a command that only has others below it: whoever mistypes one of them is told so.
 func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef("unknown command %q for %q: see `%s --help`", args[0], cmd.CommandPath(), cmd.CommandPath())

@@ -46,7 +46,6 @@ func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [LAB]",
 		Short: "Run the lab's suite on its VMs and on the host, and record the results",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadLab(args)
 			if err != nil {
@@ -112,6 +111,7 @@ func (a *app) bench(ctx context.Context, spec labrun.Spec, options benchOptions)
 	if err != nil {
 		return "", err
 	}
+	a.mayLeave(spec.Lab.Name)
 	id, err := run.measure(ctx, options, filter)
 	if id != "" {
 		err = errors.Join(err, a.showRun(id))

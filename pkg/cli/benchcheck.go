@@ -30,7 +30,7 @@ func (r *labRun) checkVMs(ctx context.Context, schedule []suite.Planned) (map[st
 		case !found.Running:
 			return nil, fmt.Errorf("VM %s (%d) is stopped: run `labctl up` to start it", vm.Name, found.Ref.ID)
 		}
-		if err := plan.Drift(r.Lab, vm, int(found.Ref.ID), found.Config); err != nil {
+		if err := plan.DriftWhenUp(r.Lab, vm, int(found.Ref.ID), found.Config); err != nil {
 			return nil, err
 		}
 		configs[vm.Name] = measuredConfig(vm, found.Config.Raw)

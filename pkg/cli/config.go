@@ -109,11 +109,27 @@ func (a *app) pveConfig() (pve.Config, error) {
 	for _, need := range []struct{ key, value string }{{keyURL, config.URL}, {keyTokenID, config.TokenID}, {keyTokenSecret, string(secret)}} {
 		if need.value == "" {
 			return pve.Config{}, usagef("%s is not set: `labctl init` writes the configuration; or set %s; without a Proxmox VE server try --sandbox",
-				need.key, "LABCTL_"+strings.ToUpper(strings.ReplaceAll(need.key, ".", "_")))
+				need.key, variable(need.key))
 		}
 	}
 	return config, nil
 }
+
+// variable is the environment variable of a key.
+func variable(key string) string {
+	return "LABCTL_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// secretFileError says that the file of the token's secret cannot be read.
+type secretFileError struct{ err error }
+
+// Error names the key and the file.
+func (e *secretFileError) Error() string {
+	return fmt.Sprintf("reading the token's secret (%s): %v", keyTokenSecretFile, e.err)
+}
+
+// Unwrap returns the cause.
+func (e *secretFileError) Unwrap() error { return e.err }
 
 func (a *app) tokenSecret() (pve.Secret, error) {
 	if secret := a.config.GetString(keyTokenSecret); secret != "" {
@@ -125,7 +141,7 @@ func (a *app) tokenSecret() (pve.Secret, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", usagef("reading the token's secret (%s): %w", keyTokenSecretFile, err)
+		return "", &usageError{&secretFileError{err}}
 	}
 	return pve.Secret(strings.TrimSpace(string(data))), nil
 }

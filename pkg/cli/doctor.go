@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/doctor"
+	"labctl/pkg/grants"
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/journal"
 	"labctl/pkg/labrun"
@@ -26,7 +27,6 @@ func newDoctor(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor [LAB]",
 		Short: "Find out at once everything on the server that would make a lab fail, and what puts it right; change nothing",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := a.loadLab(args)
 			if err != nil {
@@ -39,23 +39,38 @@ func newDoctor(a *app) *cobra.Command {
 
 // doctor examines the server for a lab. It takes no lock and needs no lab that is down.
 func (a *app) doctor(ctx context.Context, spec labrun.Spec) error {
-	server, err := a.connect(ctx)
+	server, unasked, err := a.reachPatient(ctx)
 	if err != nil {
 		return err
 	}
 	a.progress().Status(func(time.Duration) string { return "examining " + server.url })
-	patient, err := a.patient(spec, server)
+	patient, err := a.patient(ctx, spec, server)
 	if err != nil {
 		return err
 	}
+	patient.Unasked = unasked
 	report, err := doctor.Examine(ctx, patient)
 	if err == nil {
-		err = errors.Join(a.print(reportWriter(report, a.json())), verdict(report))
+		err = errors.Join(a.print(a.reportWriter(report)), verdict(report))
 	}
 	if server.started {
 		err = errors.Join(err, a.stopIfUnused(ctx, server))
 	}
 	return err
+}
+
+// reachPatient connects to the server. That the token's secret cannot be read is one finding among others.
+func (a *app) reachPatient(ctx context.Context) (*server, *doctor.Finding, error) {
+	reached, err := a.connect(ctx)
+	var unread *secretFileError
+	if !errors.As(err, &unread) {
+		return reached, nil, err
+	}
+	finding := &doctor.Finding{
+		Severity: doctor.Error, Problem: unread.Error(), Advice: "let your user read the file, or name another one in the configuration",
+		Commands: []string{"ls -l " + grants.Quote(a.config.GetString(keyTokenSecretFile))},
+	}
+	return &server{url: a.config.GetString(keyURL), tokenID: a.config.GetString(keyTokenID)}, finding, nil
 }
 
 // verdict is the error of a lab that would fail.
@@ -68,11 +83,15 @@ func verdict(report doctor.Report) error {
 }
 
 // patient is what the doctor looks at.
-func (a *app) patient(spec labrun.Spec, s *server) (doctor.Patient, error) {
+func (a *app) patient(ctx context.Context, spec labrun.Spec, s *server) (doctor.Patient, error) {
 	patient := doctor.Patient{
-		Lab: spec.Lab, API: s.client, URL: s.url, TokenID: s.tokenID, Reach: s.reach, Machine: a.examineMachine(),
+		Lab: spec.Lab, API: s.client, URL: s.url, TokenID: s.tokenID, Reach: s.reach, Machine: a.examineMachine(ctx),
 	}
-	state, err := journal.Read(a.labStore().JournalPath(spec.Lab.Name))
+	var err error
+	if patient.Unfinished, err = journal.Held(a.labStore().Dir(spec.Lab.Name) + ".lock"); err != nil {
+		return patient, err
+	}
+	state, err := a.labStore().State(spec.Lab.Name)
 	if err != nil {
 		return patient, err
 	}
@@ -118,12 +137,12 @@ func (a *app) hostFacts(ctx context.Context, s *server, host labspec.Host) (map[
 	return facts, errors.Join(err, connection.Close())
 }
 
-func reportWriter(report doctor.Report, asJSON bool) func(io.Writer) error {
+func (a *app) reportWriter(report doctor.Report) func(io.Writer) error {
 	return func(w io.Writer) error {
-		if asJSON {
+		if a.json() {
 			return writeJSON(w, report)
 		}
-		_, err := io.WriteString(w, reportText(report))
+		_, err := io.WriteString(w, a.spellOut(reportText(report)))
 		return err
 	}
 }

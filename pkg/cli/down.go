@@ -20,9 +20,8 @@ func newDown(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down [LAB]",
 		Short: "Remove everything of a lab and prove that nothing is left",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.loadLab(args)
+			file, err := a.loadKnown(args)
 			if err != nil {
 				return err
 			}
@@ -62,6 +61,7 @@ func (a *app) removeLab(ctx context.Context, spec labrun.Spec) (labrun.Removed, 
 	if err != nil {
 		return labrun.Removed{}, stillUp(a.labStore(), spec.Lab.Name, err)
 	}
+	a.mayLeave(spec.Lab.Name)
 	out, err := run.Down(ctx)
 	err = errors.Join(err, run.cleanHost(ctx))
 	if err == nil {

@@ -29,7 +29,6 @@ is yours and expired (a lab lives for ` + fmt.Sprint(labrun.Lifetime) + `), or y
 nothing is changed. Labs that another labctl works on, labs of other state directories before they expire, and other
 people's labs are shown and left alone. What could not be looked at, such as a node that is offline, is named, and gc then
 fails; as JSON, "complete" is false.`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "remove the garbage")
@@ -46,6 +45,8 @@ type foundRun struct {
 	Expires  time.Time       `json:"expires"`
 	Standing labrun.Standing `json:"standing"`
 	Removed  bool            `json:"removed"`
+	// Server is another server, which the lab is on by its journal; "" for this one.
+	Server string `json:"server,omitempty"`
 }
 
 func newFoundRun(f labrun.Found) foundRun {
@@ -84,6 +85,9 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 	out := make([]foundRun, len(found))
 	for i, f := range found {
 		out[i] = newFoundRun(f)
+		if state, err := labs.Store.State(f.Lab); err == nil && server.sandbox == nil && labs.Known(f) {
+			out[i].Server = elsewhere(state, server.url)
+		}
 		if yes && f.Garbage() {
 			err := a.collect(ctx, labs, server, f)
 			out[i].Removed = err == nil
@@ -113,7 +117,7 @@ func (a *app) collect(ctx context.Context, labs *labrun.Labs, server *server, f 
 			return err
 		}
 		_, err = a.removeLab(ctx, spec)
-		return err
+		return a.about(f.Lab, err)
 	}
 	removed, err := labs.Collect(ctx, server.labServer(), f)
 	if err == nil {
@@ -145,9 +149,16 @@ func foundText(found []foundRun, removed, complete bool) string {
 		return "nothing on the server carries labctl's mark\n"
 	}
 	rows := newTable(table.Row{"LAB", "RUN", "OWNER", "VMIDS", "UPLOADS", "EXPIRES", "STANDING"})
-	garbage := 0
+	garbage, unproved := 0, ""
 	for _, f := range found {
 		standing := string(f.Standing)
+		if f.Server != "" {
+			standing += " on " + f.Server
+		}
+		if f.isUnproved() {
+			standing = "removal not proved"
+			unproved += unprovedText(f.Lab)
+		}
 		if f.Removed {
 			standing += ", removed"
 		}
@@ -164,5 +175,17 @@ func foundText(found []foundRun, removed, complete bool) string {
 	case !removed:
 		text += fmt.Sprintf("%s: `labctl gc --yes` removes what is expired or orphaned\n", ui.Count(garbage, "lab run")+" to remove")
 	}
-	return text
+	return text + unproved
+}
+
+// isUnproved says that the server shows nothing of the run any more, and the journal has no proof that nothing is left.
+func (f foundRun) isUnproved() bool {
+	return f.Server == "" && f.Standing == labrun.StandingUp && len(f.VMIDs)+len(f.Uploads) == 0
+}
+
+func unprovedText(lab string) string {
+	if vmtemplate.IsBuild(lab) {
+		return fmt.Sprintf("%s: nothing proves that nothing is left of it: run the same `template build` again\n", lab)
+	}
+	return fmt.Sprintf("lab %s: its VMs are gone, but perhaps not their volumes: `labctl down %s` removes what there is\n", lab, lab)
 }

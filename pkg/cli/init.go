@@ -62,7 +62,6 @@ func newInit(a *app) *cobra.Command {
 commands that make one with the least privileges; run again with the token, it lets you choose among what the server
 has, and writes the configuration (readable by you alone) and a first lab.yaml. The token's secret is read from the
 terminal without showing it, from --secret-file, or from LABCTL_PVE_TOKEN_SECRET.`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.flags.sandbox != "" {
 				return usagef("--sandbox needs no set-up; to try init itself, run `labctl sandbox serve` in another terminal and give its URL")
@@ -245,7 +244,7 @@ func (s *setup) report(outcome initOutcome) error {
 
 // initOutcome is what `init --output json` prints.
 type initOutcome struct {
-	Config      string   `json:"config"`
+	Config      string   `json:"config,omitempty"` // that was written, or is there
 	Lab         string   `json:"lab,omitempty"`
 	URL         string   `json:"url"`
 	Version     string   `json:"version,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"labctl/pkg/grants"
 	"labctl/pkg/internal/atomicfile"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
@@ -49,11 +50,11 @@ func (s *setup) choose(ctx context.Context) error {
 	} else {
 		s.say("%s exists and was left alone (--force overwrites it)", s.flags.labFile)
 	}
-	command := "labctl"
-	if s.app.flags.config != "" {
-		command += " --config " + s.app.flags.config
+	if s.inEnvironment() {
+		s.say("the token's secret is not in it: keep LABCTL_PVE_TOKEN_SECRET set for every labctl, or run init again with --secret-file")
 	}
-	s.say("next: `%s doctor %s`, and when it is content `%s run %s`", command, s.flags.labFile, command, s.flags.labFile)
+	lab = " " + grants.Quote(s.flags.labFile)
+	s.say("next: `labctl %s`, and when it is content `labctl %s`", s.app.spelled("doctor", lab), s.app.spelled("run", lab))
 	return s.report(initOutcome{Config: s.path, Lab: s.flags.labFile, URL: s.greeting.URL, Version: version.Version, Fingerprint: s.pinned})
 }
 
@@ -238,10 +239,17 @@ func (s *setup) storeSecret(values map[string]string) {
 		if absolute, err := filepath.Abs(s.flags.secretFile); err == nil {
 			values[keyTokenSecretFile] = absolute
 		}
+	case s.inEnvironment():
+		delete(values, keyTokenSecret)
 	case s.keep:
 		delete(values, keyTokenSecretFile)
 		values[keyTokenSecret] = string(s.secret)
 	}
+}
+
+// inEnvironment says that the secret came from the environment, and that nothing of it was written down.
+func (s *setup) inEnvironment() bool {
+	return s.flags.secretFile == "" && !s.keep && os.Getenv(variable(keyTokenSecret)) != ""
 }
 
 // configText writes the keys as YAML, section by section.

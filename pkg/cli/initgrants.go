@@ -15,7 +15,8 @@ import (
 // defaultTokenID is the token that the printed commands make.
 const defaultTokenID = "labctl@pve!run"
 
-// printGrants prints the commands for root, and remembers the server so that the next `init` need not ask again.
+// printGrants prints the commands for root. Without --print-grants it remembers the server, so that the next `init` need not
+// ask again.
 func (s *setup) printGrants(ctx context.Context) error {
 	if s.tokenID == "" || s.tokenID == "-" {
 		s.tokenID = defaultTokenID
@@ -39,33 +40,44 @@ func (s *setup) printGrants(ctx context.Context) error {
 			}
 		}
 	}
-	lab, err := s.labForGrants()
+	list, err := s.grants(ctx, major)
 	if err != nil {
 		return err
-	}
-	list := grants.Of(lab, inventory.Template{}, major).List()
-	if s.flags.imageStorage != "" {
-		if s.flags.node == "" {
-			if s.flags.node, err = s.ask.ask(ctx, question{"Node that fetches the template's image", "--node", "pve"}); err != nil {
-				return err
-			}
-		}
-		list = list.With(grants.Build{
-			Node: s.flags.node, Pool: s.flags.pool, Storage: s.flags.storage, ImageStorage: s.flags.imageStorage, Bridge: s.flags.bridge,
-		}.List())
 	}
 	commands := list.Setup(s.tokenID)
 	if s.isComplete() && !s.flags.force { // the commands are wanted again, or for another lab
 		return s.showCommands(major, commands)
 	}
-	if err := s.writeConfig(false); err != nil {
-		return err
+	if !s.flags.printGrants {
+		if err := s.writeConfig(false); err != nil {
+			return err
+		}
 	}
 	if err := s.showCommands(major, commands); err != nil {
 		return err
 	}
 	s.say("%s", s.goOn())
 	return nil
+}
+
+// grants are those of the lab, and of the build of its template if that is wanted.
+func (s *setup) grants(ctx context.Context, major int) (grants.List, error) {
+	lab, err := s.labForGrants()
+	if err != nil {
+		return nil, err
+	}
+	list := grants.Of(lab, inventory.Template{}, major).List()
+	if s.flags.imageStorage == "" {
+		return list, nil
+	}
+	if s.flags.node == "" {
+		if s.flags.node, err = s.ask.ask(ctx, question{"Node that fetches the template's image", "--node", "pve"}); err != nil {
+			return nil, err
+		}
+	}
+	return list.With(grants.Build{
+		Node: s.flags.node, Pool: s.flags.pool, Storage: s.flags.storage, ImageStorage: s.flags.imageStorage, Bridge: s.flags.bridge,
+	}.List()), nil
 }
 
 // labForGrants is a lab with what decides on its privileges.
@@ -102,8 +114,12 @@ func (s *setup) major(ctx context.Context) (int, error) {
 
 func (s *setup) showCommands(major int, commands []string) error {
 	if s.app.json() {
+		path := s.path
+		if s.flags.printGrants && !s.isComplete() {
+			path = ""
+		}
 		return s.report(initOutcome{
-			Config: s.path, URL: s.greeting.URL, Version: s.greeting.Version, Fingerprint: s.pinned, Commands: commands,
+			Config: path, URL: s.greeting.URL, Version: s.greeting.Version, Fingerprint: s.pinned, Commands: commands,
 		})
 	}
 	return s.app.print(func(w io.Writer) error {
@@ -114,14 +130,17 @@ func (s *setup) showCommands(major int, commands []string) error {
 
 // goOn says how to continue once the token exists.
 func (s *setup) goOn() string {
-	next := "labctl init"
-	if s.app.flags.config != "" {
-		next = "labctl --config " + grants.Quote(s.app.flags.config) + " init"
+	known, next := "the server's address and certificate are in "+s.path+"; ", "labctl "+s.app.spelled("init", "")
+	if s.flags.printGrants {
+		known, next = "", next+" --url "+grants.Quote(s.greeting.URL)
+		if s.pinned != "" {
+			next += " --fingerprint " + s.pinned
+		}
 	}
 	for _, flag := range []struct{ name, value string }{
 		{"--token-id", s.tokenID}, {"--pool", s.flags.pool}, {"--template", s.flags.template}, {"--storage", s.flags.storage}, {"--bridge", s.flags.bridge},
 	} {
 		next += " " + flag.name + " " + grants.Quote(flag.value)
 	}
-	return "the server's address and certificate are in " + s.path + "; run the commands above as root on the server, note the secret that it shows, and go on with\n  " + next
+	return known + "run the commands above as root on the server, note the secret that it shows, and go on with\n  " + next
 }

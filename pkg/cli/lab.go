@@ -3,9 +3,11 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	labspecs "labctl/lab-specs"
@@ -37,6 +39,34 @@ func (a *app) loadLab(args []string) (labrun.Spec, error) {
 	return labrun.Spec{Lab: lab, Text: text}, nil
 }
 
+// noLabError says that no lab has the name.
+type noLabError struct{ name string }
+
+// Error names what there is.
+func (e *noLabError) Error() string {
+	return fmt.Sprintf("there is no lab %s: neither a file nor a built-in lab (%s)", e.name, strings.Join(builtInLabs(), ", "))
+}
+
+// loadKnown is loadLab for commands to which the name of a lab that is up is enough: it was kept with its spec.
+func (a *app) loadKnown(args []string) (labrun.Spec, error) {
+	spec, err := a.loadLab(args)
+	if missing := (*noLabError)(nil); !errors.As(err, &missing) {
+		return spec, err
+	}
+	known, listErr := a.labStore().Labs()
+	if listErr != nil {
+		return labrun.Spec{}, errors.Join(err, listErr)
+	}
+	if len(args) > 0 && slices.Contains(known, args[0]) {
+		return a.labStore().SavedSpec(args[0])
+	}
+	up := "no lab is up from this state directory"
+	if len(known) > 0 {
+		up = "up are: " + strings.Join(known, ", ")
+	}
+	return labrun.Spec{}, usagef("%w; %s; `labctl gc` shows what is on the server", err, up)
+}
+
 func readLab(name string) ([]byte, error) {
 	if !strings.ContainsAny(name, "./"+string(filepath.Separator)) {
 		text, err := fs.ReadFile(labspecs.FS, name+".yaml")
@@ -46,7 +76,7 @@ func readLab(name string) ([]byte, error) {
 	}
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("there is no lab %s: neither a file nor a built-in lab (%s)", name, strings.Join(builtInLabs(), ", "))
+		return nil, &usageError{&noLabError{name}}
 	}
 	if err != nil {
 		return nil, usagef("reading the lab: %w", err)

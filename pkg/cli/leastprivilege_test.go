@@ -114,7 +114,7 @@ func (s *stranger) setUp(more ...string) {
 	commands := s.mustLabctl("", args...)
 	s.script(commands)
 	secret := s.write("secret", s.secrets[defaultTokenID]+"\n")
-	s.mustLabctl("", "init", "--token-id", defaultTokenID, "--secret-file", secret, "--ssh-proxy", s.info.Gateway, "--lab", s.path("first.yaml"))
+	s.mustLabctl("", "init", "--url", s.info.URL, "--fingerprint", s.info.Fingerprint, "--token-id", defaultTokenID, "--secret-file", secret, "--ssh-proxy", s.info.Gateway, "--lab", s.path("first.yaml"))
 }
 
 // examine runs the doctor and returns its report.

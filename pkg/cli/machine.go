@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
-	"strings"
+	"time"
 
 	"labctl/pkg/doctor"
+	"labctl/pkg/grants"
 )
 
 // examineMachine looks at what labctl needs on the machine that it runs on.
-func (a *app) examineMachine() []doctor.Finding {
+func (a *app) examineMachine(ctx context.Context) []doctor.Finding {
 	var findings []doctor.Finding
 	for _, place := range []struct{ flag, dir string }{{"--state-dir", a.flags.stateDir}, {"--results", a.flags.results}} {
 		if err := writable(place.dir); err != nil {
@@ -24,11 +27,33 @@ func (a *app) examineMachine() []doctor.Finding {
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
 			findings = append(findings, doctor.Finding{
 				Severity: doctor.Warning, Problem: fmt.Sprintf("others may read %s, which holds the token's secret", path),
-				Advice: "keep it to yourself", Commands: []string{"chmod 600 " + path},
+				Advice: "keep it to yourself", Commands: []string{"chmod 600 " + grants.Quote(path)},
 			})
 		}
 	}
-	return findings
+	return append(findings, a.examineProxy(ctx)...)
+}
+
+// proxyTime bounds knocking at the proxy.
+const proxyTime = 2 * time.Second
+
+// examineProxy looks whether anything listens where the way to the guests begins.
+func (a *app) examineProxy(ctx context.Context) []doctor.Finding {
+	proxy := a.config.GetString(keySSHProxy)
+	if proxy == "" || a.flags.sandbox != "" {
+		return nil
+	}
+	connection, err := (&net.Dialer{Timeout: proxyTime}).DialContext(ctx, "tcp", proxy)
+	if err == nil {
+		err = connection.Close()
+	}
+	if err == nil {
+		return nil
+	}
+	return []doctor.Finding{{
+		Severity: doctor.Error, Problem: fmt.Sprintf("nothing answers at the proxy to the guests, ssh.proxy %s: %v", proxy, err),
+		Advice: "start the proxy, correct ssh.proxy in the configuration, or remove it when this machine reaches the guests itself",
+	}}
 }
 
 // writable makes the directory and a file in it, and removes the file.
@@ -56,7 +81,7 @@ func (a *app) secretFiles() []string {
 		return []string{path}
 	}
 	path := a.config.ConfigFileUsed()
-	if path == "" || os.Getenv("LABCTL_"+strings.ToUpper(strings.ReplaceAll(keyTokenSecret, ".", "_"))) != "" {
+	if path == "" || os.Getenv(variable(keyTokenSecret)) != "" {
 		return nil
 	}
 	return []string{path}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -46,24 +45,35 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// Main runs one invocation on the process's own streams and returns its exit code.
-func Main(ctx context.Context, args []string) int { return run(ctx, ui.System(), args) }
+// Main runs one invocation on the process's own streams, until it is done or signals end it, and returns its exit code.
+func Main(args []string) int {
+	app := newApp(ui.System(), args)
+	return app.invoke(app.untilSignal())
+}
 
 func run(ctx context.Context, streams ui.IO, args []string) int {
-	app := &app{IO: streams, begun: time.Now()}
-	root := newRoot(app) //nolint:contextcheck // cobra hands ctx to every command
-	root.SetArgs(args)
+	return newApp(streams, args).invoke(ctx)
+}
+
+func newApp(streams ui.IO, args []string) *app {
+	return &app{IO: streams, begun: time.Now(), args: args}
+}
+
+// invoke runs the command that the command line names, and returns the exit code.
+func (a *app) invoke(ctx context.Context) int {
+	root := newRoot(a) //nolint:contextcheck // cobra hands ctx to every command
+	root.SetArgs(a.args)
 	err := root.ExecuteContext(ctx)
-	app.close()
-	if err != nil && app.config == nil {
+	a.close()
+	if err != nil && a.config == nil {
 		err = &usageError{err} // no command has begun: the command line or the configuration is wrong
 	}
 	if err != nil {
-		app.printError(ctx, err)
+		a.printError(ctx, err)
 	}
 	code := exitCode(ctx, err)
-	if app.lastWord != nil {
-		fmt.Fprintln(app.Err, app.lastWord(code))
+	if a.lastWord != nil {
+		fmt.Fprintln(a.Err, a.lastWord(code))
 	}
 	return code
 }
@@ -128,28 +138,6 @@ func onlyInterrupts(err error) bool {
 		return !slices.ContainsFunc(joined.Unwrap(), func(part error) bool { return !onlyInterrupts(part) })
 	}
 	return errors.Is(err, context.Canceled)
-}
-
-// advice matches a command that a message advises without saying for which lab, and with which flags.
-var advice = regexp.MustCompile("`labctl (up|bench|down|plan|status|gc)( [^`]*)?`")
-
-// spellOut completes the advised commands, so that they can be typed as they stand.
-func (a *app) spellOut(line string) string {
-	return advice.ReplaceAllStringFunc(line, func(command string) string {
-		parts := advice.FindStringSubmatch(command)
-		flag, lab := "", parts[2]
-		switch a.flags.sandbox {
-		case "":
-		case sandboxHost:
-			flag = "--sandbox "
-		default:
-			flag = "--sandbox=" + a.flags.sandbox + " "
-		}
-		if lab == "" && a.lab != "" {
-			lab = " " + a.lab
-		}
-		return "`labctl " + flag + parts[1] + lab + "`"
-	})
 }
 
 // executable is this program's own file, to be run again as the sandbox.

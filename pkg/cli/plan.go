@@ -19,7 +19,6 @@ func newPlan(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "plan [LAB]",
 		Short: "Show what `up` would do and how long `bench` would take, and change nothing",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadLab(args)
 			if err != nil {

@@ -20,9 +20,13 @@ import (
 const formatSVG = "svg"
 
 // outputFlags are --format and --out.
-type outputFlags struct{ format, out string }
+type outputFlags struct {
+	format, out string
+	known       []string // formats
+}
 
 func (f *outputFlags) add(cmd *cobra.Command, formats ...string) {
+	f.known = formats
 	cmd.Flags().StringVar(&f.format, "format", "", "`format`: "+strings.Join(formats, ", ")+" (default: as --output)")
 	cmd.Flags().StringVar(&f.out, "out", "", "`path` to write to instead of standard output")
 }
@@ -40,7 +44,6 @@ func newReport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [RUN]",
 		Short: "Show a run: its ID, the beginning of one, a lab's name, a published baseline, or latest (default)",
-		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.report(runRef(args), output)
 		},
@@ -102,7 +105,7 @@ func (a *app) format(output outputFlags) (report.Format, error) {
 	case output.format == "":
 		return report.Text, nil
 	case !slices.Contains(textFormats(), output.format):
-		return "", usagef("--format %s: use one of %s", output.format, strings.Join(textFormats(), ", "))
+		return "", usagef("--format %s: use one of %s", output.format, strings.Join(output.known, ", "))
 	}
 	return report.Format(output.format), nil
 }
@@ -144,13 +147,7 @@ func newCompare(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "Put two runs, or two targets (RUN:TARGET), side by side",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return usagef("compare takes two runs, not %d: see `%s --help`", len(args), cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.compare(args[0], args[1], output) },
+		RunE:  func(_ *cobra.Command, args []string) error { return a.compare(args[0], args[1], output) },
 	}
 	output.add(cmd, textFormats()...)
 	return cmd

@@ -23,7 +23,6 @@ func newResultsList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the recorded runs and the published baselines",
-		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return a.listResults() },
 	}
 }
@@ -97,7 +96,6 @@ func newResultsShow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [RUN]",
 		Short: "Show a run; the same as report",
-		Args:  cobra.MaximumNArgs(1),
 		RunE:  func(_ *cobra.Command, args []string) error { return a.report(runRef(args), output) },
 	}
 	output.add(cmd, append(textFormats(), formatSVG)...)
@@ -109,7 +107,6 @@ func newResultsImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
 		Short: "Import runs: exports of labctl, result files of the blog's run.py, or fio's JSON",
-		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(_ *cobra.Command, args []string) error { return a.importResults(args, target) },
 	}
 	cmd.Flags().StringVar(&target, "target", "", "`name` of the target that a plain fio report was measured on")
@@ -162,7 +159,6 @@ func newResultsExport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export RUN",
 		Short: "Write a run with its raw data as one JSON document",
-		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			store, err := a.store()
 			if err != nil {

@@ -29,7 +29,6 @@ func newRun(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [LAB]",
 		Short: "Bring a lab up, run its suite, show the report and remove the lab again, whatever happens in between",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if keep != keepNever && keep != keepOnFailure && keep != keepAlways {
 				return usagef("--keep %s: use never, on-failure or always", keep)

@@ -102,7 +102,6 @@ func newSandboxServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the sandbox in the foreground and print how to reach it",
-		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.check(); err != nil {
 				return err
@@ -218,7 +217,6 @@ func newSandboxStart(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Start the sandbox in the background",
-		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.check(); err != nil {
 				return err
@@ -238,7 +236,6 @@ func newSandboxStop(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop the sandbox with everything in it",
-		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.stopSandbox(cmd.Context())
 		},
@@ -284,7 +281,6 @@ func newSandboxStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show whether the sandbox runs, and how to reach it",
-		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			info, err := sandbox.Find(a.sandboxDir())
 			if errors.Is(err, sandbox.ErrNotRunning) {

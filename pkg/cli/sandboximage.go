@@ -51,7 +51,6 @@ func newSandboxImage(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "image",
 		Short: "Build the operating system of --sandbox=qemu's virtual machines, unless it is there, and show where it is",
-		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.flags.sandbox = sandboxQEMU
 			image, err := a.sandboxImage(cmd.Context())

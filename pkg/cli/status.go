@@ -23,13 +23,16 @@ func newStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [LAB]",
 		Short: "Show what exists of a lab",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.loadLab(args)
+			file, err := a.loadKnown(args)
 			if err != nil {
 				return err
 			}
-			return a.status(cmd.Context(), file)
+			busy, err := journal.Held(a.labStore().Dir(file.Lab.Name) + ".lock")
+			if err != nil {
+				return err
+			}
+			return a.status(cmd.Context(), file, busy)
 		},
 	}
 }
@@ -43,7 +46,10 @@ type labStatus struct {
 	Expires *time.Time `json:"expires,omitempty"`
 	VMs     []vmStatus `json:"vms"`
 	Open    []string   `json:"open_changes,omitempty"` // changes whose outcome is not known
-	Advice  string     `json:"advice,omitempty"`
+	// Unproved says that the VMs are gone, and nothing proves that nothing of them is left.
+	Unproved bool   `json:"unproved_removal,omitempty"`
+	Busy     bool   `json:"busy"` // another labctl is at work on the lab
+	Advice   string `json:"advice,omitempty"`
 }
 
 type vmStatus struct {
@@ -66,8 +72,9 @@ const (
 	stateExtra   = "not in the spec any more"
 )
 
-// status reads the journal and the server, and takes no lock: it may be asked at any time.
-func (a *app) status(ctx context.Context, file labrun.Spec) error {
+// status reads the journal and the server, and takes no lock: it may be asked at any time. Busy says that another labctl
+// is at work on the lab, which is not finished then, and needs no advice.
+func (a *app) status(ctx context.Context, file labrun.Spec, busy bool) error {
 	state, err := a.labStore().State(file.Lab.Name)
 	if err != nil {
 		return err
@@ -77,12 +84,14 @@ func (a *app) status(ctx context.Context, file labrun.Spec) error {
 		return err
 	}
 	out := newLabStatus(file.Lab, state, observed)
-	out.Server = url
-	switch {
-	case out.State != stateDown && !state.Active():
-		out.Advice = a.spellOut("the state of this lab is lost: `labctl down` removes what there is")
-	case out.State == statePartial:
-		out.Advice = a.spellOut("`labctl up` does what is left to do, `labctl down` removes what there is")
+	out.Server, out.Unproved = url, url != "" && isUnproved(state, observed) // without a sandbox there is nothing to prove
+	if busy {
+		out.isBusy()
+	}
+	out.Advice = a.spellOut(out.advice(state))
+	if was := elsewhere(state, url); was != "" && a.flags.sandbox == "" {
+		out.Unproved = false
+		out.Advice = fmt.Sprintf("this lab was brought up on %s, and the configuration says %s: set pve.url to where the lab is", was, url)
 	}
 	return a.print(func(w io.Writer) error {
 		if a.json() {
@@ -90,6 +99,38 @@ func (a *app) status(ctx context.Context, file labrun.Spec) error {
 		}
 		return out.writeText(w)
 	})
+}
+
+// elsewhere is the server on which the lab was brought up, when that is another one; a sandbox has a new URL each time.
+func elsewhere(state *journal.State, url string) string {
+	if !state.Active() || state.Run.Server == url {
+		return ""
+	}
+	return state.Run.Server
+}
+
+// isBusy takes back what is only unfinished.
+func (s *labStatus) isBusy() {
+	s.Busy, s.Open, s.Unproved = true, nil, false
+	for i := range s.VMs {
+		s.VMs[i].Drift = ""
+	}
+}
+
+// advice is what to do about a lab that is neither up nor down.
+func (s *labStatus) advice(state *journal.State) string {
+	switch {
+	case s.Busy:
+		return "another labctl is at work on this lab: wait until it is done"
+	case s.State != stateDown && !state.Active():
+		return "the state of this lab is lost: `labctl down` removes what there is"
+	case s.Unproved:
+		return "removal not proved: its VMs are gone, but perhaps not their volumes: `labctl down` removes what there is"
+	case s.State == statePartial:
+		return "`labctl up` does what is left to do, `labctl down` removes what there is"
+	default:
+		return ""
+	}
 }
 
 // statusObserve looks at the server. A sandbox that does not run has nothing; it is not started for a look.
@@ -140,6 +181,11 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 	return out
 }
 
+// isUnproved says that the VMs of a lab are gone, and the journal has no proof that nothing of them is left.
+func isUnproved(state *journal.State, observed inventory.Observed) bool {
+	return state.Active() && len(observed.VMs) == 0 && len(state.Touched()) > 0
+}
+
 // openChanges are the changes whose outcome is not known.
 func openChanges(state *journal.State) []string {
 	var open []string
@@ -159,13 +205,14 @@ func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed
 		return status
 	}
 	status.VMID, status.State = int(found.Ref.ID), stateStopped
-	if found.Running {
-		status.State = stateRunning
-		if state.Active() && state.Fact(vm.Name, labrun.FactVMID) == found.Ref.ID.String() {
-			status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
-		}
+	if !found.Running {
+		return status // `up` configures it anew before it starts it
 	}
-	if drift := (*plan.DriftError)(nil); errors.As(plan.Drift(lab, vm, status.VMID, found.Config), &drift) {
+	status.State = stateRunning
+	if state.Active() && state.Fact(vm.Name, labrun.FactVMID) == found.Ref.ID.String() {
+		status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
+	}
+	if drift := (*plan.DriftError)(nil); errors.As(plan.DriftWhenUp(lab, vm, status.VMID, found.Config), &drift) {
 		status.Drift = drift.Error()
 	}
 	return status

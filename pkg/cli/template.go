@@ -44,7 +44,6 @@ its SHA-256. Without template.image.sha256 and --sha256 labctl asks the publishe
 is there already is reported and not built again. Nothing of a build that fails stays.
 
 Without LAB and ./lab.yaml the flags --node and --storage are needed. Importing an image needs PVE 8.4 or later.`,
-		Args: exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted, err := a.wantedTemplate(args, options)
 			if err != nil {
@@ -83,6 +82,12 @@ func (a *app) wantedTemplate(args []string, options templateOptions) (vmtemplate
 	}
 	if wanted.Node == "" || wanted.Storage == "" {
 		return wanted, usagef("no lab was named and there is no %s: say --node and --storage", defaultLab)
+	}
+	if options.SHA256 != "" && !cloudimage.ValidSum(options.SHA256) {
+		return wanted, usagef("--sha256 %s: write the 64 hexadecimal digits in lower case that sha256sum prints for the image", options.SHA256)
+	}
+	if options.File != "" && options.URL != "" {
+		return wanted, usagef("--image-file and --image-url: the image is a local file or an address, not both")
 	}
 	if options.vmid != 0 && (options.vmid < 100 || options.vmid > 999999999) {
 		return wanted, usagef("--vmid %d: 100 to 999999999", options.vmid)
@@ -127,12 +132,13 @@ func (a *app) buildTemplate(ctx context.Context, wanted vmtemplate.Wanted) error
 	if err != nil {
 		return err
 	}
+	a.mayLeave(wanted.Name)
 	result, err := a.templateBuilder(server).Build(ctx, wanted)
 	if err != nil {
 		return errors.Join(err, a.stopIfUnused(ctx, server))
 	}
 	if server.sandbox != nil {
-		a.progress().Line("the template lives as long as the sandbox: `labctl sandbox stop` ends it")
+		a.progress().Line("%s", a.spellOut("the template lives as long as the sandbox: `labctl sandbox stop` ends it"))
 	}
 	if a.json() {
 		return a.print(func(w io.Writer) error { return writeJSON(w, result) })

@@ -19,7 +19,7 @@ func TestTemplateBuildPrivileges(t *testing.T) {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			s := newStranger(t, major)
 			s.setUp("--image-storage", "local", "--node", "pve")
-			image := s.write("image.qcow2", "QFI and nothing else")
+			image := s.write("image.qcow2", "QFI\xfb and nothing else")
 			build := []string{"template", "build", "--node", "pve", "--storage", "zfs", "--image-file", image}
 			list := grants.Build{Node: "pve", Pool: "labctl", Storage: "zfs", ImageStorage: "local", Bridge: "vmbr0"}.List()
 			for _, privilege := range []string{"Datastore.AllocateTemplate", "Datastore.Allocate"} {

@@ -110,9 +110,6 @@ func TestInitAtATerminal(t *testing.T) {
 	s := newStranger(t, 9)
 	commands := s.mustLabctl("", "init", "--print-grants", "--url", s.info.URL, "--fingerprint", s.info.Fingerprint, "--storage", "zfs")
 	s.script(commands)
-	if err := os.Remove(s.path("config.yaml")); err != nil {
-		t.Fatal(err)
-	}
 	terminal := newTerminal(t)
 	code := make(chan int, 1)
 	go func() {

@@ -27,7 +27,6 @@ func newUp(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up [LAB]",
 		Short: "Bring a lab up: clone, configure and start its VMs and wait until they can be measured",
-		Args:  exactLab,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadLab(args)
 			if err != nil {
@@ -47,11 +46,15 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	if err != nil {
 		return err
 	}
+	a.mayLeave(spec.Lab.Name)
 	work, stop := a.leaveTime(ctx, spec.Lab)
 	defer stop()
 	changed, err := run.Up(work, labrun.UpOptions{Readiness: &readiness{run: run}, Keep: options.keep, KeepGoing: options.keepGoing})
 	switch {
 	case err != nil:
+		if changed && !options.quiet && !run.Active() {
+			a.lastWord = func(int) string { return "labctl: lab " + spec.Lab.Name + " is down again: nothing of this up is left" }
+		}
 		return errors.Join(err, run.closeFailed(ctx, changed))
 	case !changed:
 		a.progress().Line("lab %s is up already; nothing to change", run.Lab.Name)
@@ -60,7 +63,7 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	}
 	err = run.learnSteps()
 	if a.json() && !options.quiet {
-		err = errors.Join(err, a.status(ctx, spec))
+		err = errors.Join(err, a.status(ctx, spec, false))
 	}
 	return errors.Join(err, run.Close())
 }

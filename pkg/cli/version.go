@@ -27,7 +27,6 @@ func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show labctl's version",
-		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return a.print(func(w io.Writer) error {
 				if a.json() {

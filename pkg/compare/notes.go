@@ -52,7 +52,7 @@ func notes(c Comparison, a, b Selection) []string {
 
 // repetition says how much the number of blocks supports.
 func repetition(c Comparison) []string {
-	const noise = "Judged by how far the two published runs of this benchmark (blog:2023-08-23 and blog:2023-09-12) scatter, " +
+	const noise = "Judged by how far the two published runs of the blog's benchmark (blog:2023-08-23 and blog:2023-09-12) scatter, " +
 		"4.8 % from run to run, a difference between two single results below about 13 % is indistinguishable from noise; " +
 		"another machine has its own noise."
 	switch low, high := c.Repetitions(); {

@@ -30,6 +30,7 @@ func checks() []check {
 		{"bridge", node, checkBridge},
 		{"cluster", node, checkCluster},
 		{"vmids", server, checkVMIDs},
+		{"vms", server, checkVMs},
 		{"addresses", nil, checkAddresses},
 		{"host", nil, checkHost},
 		{"machine", nil, checkMachine},

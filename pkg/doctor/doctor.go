@@ -33,6 +33,10 @@ type Patient struct {
 	TokenID string
 	// Up are the VMs of the lab that exist already: their VMIDs and addresses are taken, and rightly.
 	Up []UpVM
+	// Unfinished says that another labctl is at work on the lab: its VMs are not judged.
+	Unfinished bool
+	// Unasked is why the server cannot even be asked; API is not used then.
+	Unasked *Finding
 	// Reach tells whether anything answers for SSH at a guest's address: nil is yes.
 	Reach func(ctx context.Context, address string) error
 	// Route tells why this machine could not even send to an address, or nil; it sends nothing. It is nil where a proxy

@@ -36,6 +36,7 @@ type seen struct {
 	elsewhere []otherNode
 	addresses []address
 	others    []otherVM
+	drifts    []error // of the VMs that are up, or nil
 	host      answer[map[string]string]
 }
 
@@ -47,7 +48,11 @@ func (p Patient) look(ctx context.Context) *seen {
 	wait.Go(func() { s.lookAtAddresses(ctx) })
 	wait.Go(func() { s.lookAtHost(ctx) })
 	s.asked = time.Now()
-	ask(ctx, &s.version, p.API.Version)
+	if p.Unasked != nil {
+		s.version.err = errors.New(p.Unasked.Problem)
+	} else {
+		ask(ctx, &s.version, p.API.Version)
+	}
 	if s.version.err == nil {
 		wait.Go(func() { ask(ctx, &s.nodes, p.API.Nodes) })
 		wait.Go(func() { ask(ctx, &s.pools, p.API.Pools) })
@@ -78,6 +83,7 @@ func (s *seen) lookAtVMs(ctx context.Context, wait *sync.WaitGroup) {
 	observed := inventory.Observed{Resources: s.resources.value}
 	wait.Go(func() { s.vmids.value, s.vmids.err = s.freeVMIDs(ctx, observed) })
 	wait.Go(func() { s.lookAtOthers(ctx) })
+	wait.Go(func() { s.lookAtUp(ctx) })
 	wait.Go(func() { s.lookAtNodes(ctx, observed) })
 	id, name := s.Lab.Template.On(s.Lab.Node)
 	s.template.value, s.template.err = observed.FindTemplateFor(ctx, s.API, s.Lab.Node, pve.VMID(id), name)

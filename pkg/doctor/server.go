@@ -17,6 +17,9 @@ func checkServer(s *seen) (string, []Finding) {
 	if err == nil {
 		return fmt.Sprintf("%s answers as Proxmox VE %s", s.URL, s.version.value.Version), nil
 	}
+	if s.Unasked != nil {
+		return "", []Finding{*s.Unasked}
+	}
 	finding := Finding{Severity: Error, Problem: err.Error()}
 	var fingerprint *pve.FingerprintError
 	switch user, token, _ := strings.Cut(s.TokenID, "!"); {
@@ -103,10 +106,32 @@ func checkPrivileges(s *seen) (string, []Finding) {
 	var findings []Finding
 	for _, missing := range s.missing.value.ByPath() {
 		finding := Finding{Severity: Error, Problem: missing.Lack(s.TokenID)}
-		findings = append(findings, finding.advise("give it, as root on the server", missing.Remedy(s.TokenID)...))
+		findings = append(findings, finding.advise("give it, as root on the server"+s.doubt(missing[0].Path), missing.Remedy(s.TokenID)...))
 	}
 	paths := s.needs().List().Paths()
 	return fmt.Sprintf("%s holds what the lab needs on %s", s.TokenID, strings.Join(paths, ", ")), findings
+}
+
+// doubt asks whether a storage or bridge that the node does not show has a wrong name.
+func (s *seen) doubt(path string) string {
+	name, ok := grants.NameOn(path)
+	if !ok {
+		return ""
+	}
+	var shown []string
+	if name.Kind == "bridge" {
+		for _, bridge := range s.bridges.value {
+			shown = append(shown, bridge.Name)
+		}
+	} else {
+		for _, storage := range s.storages.value {
+			shown = append(shown, storage.Name)
+		}
+	}
+	if len(shown) == 0 || slices.Contains(shown, name.Name) {
+		return ""
+	}
+	return "; or " + name.Doubt(shown)
 }
 
 func checkPool(s *seen) (string, []Finding) {

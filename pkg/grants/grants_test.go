@@ -182,6 +182,34 @@ give it, as root on the server:
 	}
 }
 
+// A storage or bridge on which the token holds nothing may be misspelt, when it holds something on others.
+func TestMissingErrorDoubtsNames(t *testing.T) {
+	const bridges = "/sdn/zones/localnetwork/"
+	list := List{{"/storage/zsf", "C", "hold"}, {bridges + "vmbr7/10", "SDN.Use", "plug"}, {"/pool/p", "A", "be"}}
+	for _, test := range []struct {
+		name string
+		held map[string][]string
+		want []string
+	}{
+		{"misspelt", map[string][]string{"/storage/zfs": {"C"}, "/storage/local": {"C"}, bridges + "vmbr0": {"SDN.Use"}}, []string{
+			"is the name wrong? this token sees no storage zsf, but local, zfs: correct the lab spec then",
+			"is the name wrong? this token sees no bridge vmbr7, but vmbr0: correct the lab spec then",
+		}},
+		{"known by name", map[string][]string{"/storage/zfs": {"C"}, "/storage/zsf": {"D"}}, nil},
+		{"not set up", map[string][]string{"/pool/q": {"A"}}, nil},
+	} {
+		text := (&MissingError{TokenID: token, Missing: list, Held: test.held}).Error()
+		if got := strings.Count(text, "is the name wrong?"); got != len(test.want) {
+			t.Errorf("%s: %d doubts, want %d:\n%s", test.name, got, len(test.want), text)
+		}
+		for _, line := range test.want {
+			if !strings.Contains(text, "\n"+line+"\n") {
+				t.Errorf("%s: lacks %q:\n%s", test.name, line, text)
+			}
+		}
+	}
+}
+
 // TestRightsToAllVMs: what the token may do to every VM it need not have on the pool; what is the pool's own it must.
 func TestRightsToAllVMs(t *testing.T) {
 	needs := Of(blogLab(t), inventory.Template{}, 9)

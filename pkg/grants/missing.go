@@ -65,13 +65,18 @@ func (n Needs) Check(ctx context.Context, api API, tokenID string) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return &MissingError{TokenID: tokenID, Missing: missing}
+	held, err := api.Permissions(ctx, "")
+	if err != nil {
+		return fmt.Errorf("asking for the token's privileges: %w", err)
+	}
+	return &MissingError{TokenID: tokenID, Missing: missing, Held: held}
 }
 
 // MissingError says which privileges a token lacks, why it needs them, and the commands that give them.
 type MissingError struct {
 	TokenID string
 	Missing List
+	Held    map[string][]string // what it holds, by path; it tells a name that is misspelt
 }
 
 // Error has a line for every path, and one for every command.
@@ -80,6 +85,7 @@ func (e *MissingError) Error() string {
 	for _, missing := range e.Missing.ByPath() {
 		lines = append(lines, missing.Lack(e.TokenID))
 	}
+	lines = append(lines, e.Missing.doubts(e.Held)...)
 	lines = append(lines, "give it, as root on the server:")
 	for _, command := range e.Missing.Remedy(e.TokenID) {
 		lines = append(lines, "  "+command)

@@ -76,7 +76,7 @@ func lockError(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		remedy = "free space on the state directory's disk"
 	}
-	return fmt.Errorf("taking a lock: %w (%s, or give another one with --state-dir: `labctl down` finds a lab without its state)", err, remedy)
+	return fmt.Errorf("taking a lock: %w (%s, or give another one with --state-dir: `down` finds a lab without its state)", err, remedy)
 }
 
 // Held says whether a process holds the lock at path. It asks by a shared lock for a moment.

@@ -95,16 +95,16 @@ func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
 // existing is what is left to do for a VM that is there.
 func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error) {
 	sequence := Sequence{Node: found.Ref.Node, VMID: int(found.Ref.ID), Exists: true}
-	drift := Drift(wanted.Lab, vm, sequence.VMID, found.Config)
-	switch {
-	case found.Running && drift != nil:
-		return Sequence{}, drift
-	case found.Running:
+	if found.Running {
+		if err := DriftWhenUp(wanted.Lab, vm, sequence.VMID, found.Config); err != nil {
+			return Sequence{}, err
+		}
 		if !wanted.IsReady(vm.Name) {
 			sequence.Steps = []Step{Ready{}}
 		}
 		return sequence, nil
-	case drift != nil:
+	}
+	if Drift(wanted.Lab, vm, sequence.VMID, found.Config) != nil {
 		if image, ok := seedImage(wanted, vm); ok {
 			sequence.Steps = append(sequence.Steps, image) // whether the first upload was whole is not known
 		}

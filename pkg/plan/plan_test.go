@@ -161,6 +161,8 @@ func TestRunningVMWithAnotherConfigurationIsDrift(t *testing.T) {
 		{"scsi1", "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G", "scsi1 ssd is unset, wanted 1"},
 		{"scsi1", "zfs:vm-9100-disk-1,cache=writeback,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1", "scsi1 cache is writeback, wanted none"},
 		{"scsi1", "zfs:vm-9100-disk-1,cache=none,discard=on,iothread=1,serial=labctl-data,size=32G,ssd=1", "scsi1 size is 32GiB, wanted 64GiB"},
+		{"scsi0", "zfs:base-9000-disk-0/vm-9100-disk-0,discard=on,iothread=1,size=2252M,ssd=1", "scsi0 size is 2252MiB, wanted 32GiB"},
+		{"scsi0", "zfs:base-9000-disk-0/vm-9100-disk-0,discard=on,iothread=1,size=40G,ssd=1", "scsi0 size is 40GiB, wanted 32GiB"},
 		{"memory", "512", "memory is 512, wanted 2048"},
 		{"scsihw", "lsi", "scsihw is lsi, wanted virtio-scsi-single"},
 	} {

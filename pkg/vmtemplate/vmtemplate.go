@@ -6,11 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"regexp"
-	"strings"
 	"time"
 
 	"labctl/pkg/apply"
@@ -120,39 +117,4 @@ func extensionOf(url string) (string, error) {
 		return "qcow2", nil
 	}
 	return m[1], nil
-}
-
-// localSource reads the file once for its checksum.
-func localSource(wanted Wanted) (source, error) {
-	open := func() (io.ReadCloser, int64, error) {
-		file, err := os.Open(wanted.File)
-		if err != nil {
-			return nil, 0, fmt.Errorf("opening the image: %w", err)
-		}
-		info, err := file.Stat()
-		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("%s is no regular file", wanted.File)
-		}
-		if err != nil {
-			return nil, 0, errors.Join(err, file.Close())
-		}
-		return file, info.Size(), nil
-	}
-	file, _, err := open()
-	if err != nil {
-		return source{}, err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	head := make([]byte, 4)
-	if _, err := io.ReadFull(file, head); err != nil {
-		return source{}, fmt.Errorf("reading the image %s: %w", wanted.File, err)
-	}
-	sum, _, err := cloudimage.Sum(io.MultiReader(strings.NewReader(string(head)), file))
-	if err != nil {
-		return source{}, err
-	}
-	if wanted.SHA256 != "" && sum != wanted.SHA256 {
-		return source{}, fmt.Errorf("image %s: its checksum is %s, expected was %s: download it again", wanted.File, sum, wanted.SHA256)
-	}
-	return source{name: path.Base(wanted.File), extension: cloudimage.Extension(head), sha256: sum, open: open}, nil
 }
