@@ -17,9 +17,12 @@ import (
 )
 
 func newDown(a *app) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "down [LAB]",
 		Short: "Remove everything of a lab and prove that nothing is left",
+		Long: `down removes the lab's VMs, their disks and the lab's uploads, and shows that no volume is left under their VMIDs. It needs no
+state: it finds a lab by its owner marks. A volume under a VMID of the lab that nothing proves to be the lab's is not removed, and
+down fails: remove it yourself, or say with --leave that it is somebody else's.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadKnown(args)
 			if err != nil {
@@ -28,6 +31,8 @@ func newDown(a *app) *cobra.Command {
 			return a.down(cmd.Context(), file, false)
 		},
 	}
+	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME` that is somebody else's, such as zfs:vm-9100-disk-0: leave it alone (repeatable)")
+	return cmd
 }
 
 // removed is what `down` prints as JSON.

@@ -30,7 +30,7 @@ func (a *app) newStepObserver() *stepObserver {
 }
 
 func (a *app) watchedLabs(into **server, observer *stepObserver) *labrun.Labs {
-	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: observer}
+	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: observer, Leave: a.spared}
 	labs.Connect = func(ctx context.Context) (labrun.Server, error) {
 		reached, err := a.connect(ctx)
 		if err != nil {

@@ -123,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 			disk := h.mountState(t, 256)
 			up := h.at(t, n, func(*process) { disk.fill(t) }, "up")
 			up.want(t, 5, full, "as root on pve") // VMs are left: without a journal nothing is undone either
-			h.must(t, 5, []string{"down"}, full, "free space", "run `labctl down "+h.lab+"` again")
+			h.must(t, 5, []string{"down"}, full, "free space", "run `labctl --state-dir "+h.state+" down "+h.lab+"` again")
 			disk.free(t)
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
 			w.wantAsBefore(t, was, nil)
@@ -147,7 +147,7 @@ func TestFullDiskInDown(t *testing.T) {
 			code, text := down.wait(t), down.text()
 			switch full := strings.Contains(text, syscall.ENOSPC.Error()); {
 			case code == 0 && !full: // the last page had room for everything
-			case code == 5 && full && strings.Contains(text, "run `labctl down "+h.lab+"` again"):
+			case code == 5 && full && strings.Contains(text, "run `labctl --state-dir "+h.state+" down "+h.lab+"` again"):
 			case code == 1 && full: // nothing is left but the journal's last words
 			default:
 				t.Errorf("exit code %d:\n%s", code, text)

@@ -96,7 +96,7 @@ func TestInterruptedTwice(t *testing.T) {
 			if status, ok := up.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
 				t.Errorf("it ended with %v, want to be ended by the signal", up.cmd.ProcessState)
 			}
-			h.must(t, 0, []string{"status"}, "`labctl down "+h.lab+"` removes what there is")
+			h.must(t, 0, []string{"status"}, "`labctl --state-dir "+h.state+" down "+h.lab+"` removes what there is")
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
 			w.wantAsBefore(t, was, nil)
 		})
@@ -119,7 +119,7 @@ func TestInterruptedDown(t *testing.T) {
 			h := w.newHome(t, "home", killLab)
 			h.must(t, 0, []string{"up"})
 			down := h.at(t, 4, func(p *process) { p.signal(t, signal) }, "down") // three stops, then the first destroy
-			down.want(t, 5, "run `labctl down "+h.lab+"` again, or as root on pve:", "signal received")
+			down.want(t, 5, "run `labctl --state-dir "+h.state+" down "+h.lab+"` again, or as root on pve:", "signal received")
 			h.must(t, 0, []string{"down"}, "no volume of theirs is left")
 			w.wantAsBefore(t, was, nil)
 		})
@@ -134,7 +134,7 @@ func TestInterruptedResume(t *testing.T) {
 	was := w.belongings(t)
 	h := w.halfway(t)
 	up := h.at(t, 1, func(p *process) { p.signal(t, syscall.SIGINT) }, "up")
-	up.want(t, 130, "`labctl down "+h.lab+"`")
+	up.want(t, 130, "`labctl --state-dir "+h.state+" down "+h.lab+"`")
 	h.must(t, 0, []string{"down"}, "3 VMs removed")
 	w.wantAsBefore(t, was, nil)
 }

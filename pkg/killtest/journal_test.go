@@ -75,7 +75,7 @@ func TestDamagedJournal(t *testing.T) {
 			h := w.halfway(t)
 			h.rewrite(t, test.damage)
 			if test.worn {
-				h.must(t, 1, []string{"up"}, "is damaged at line", "run `labctl down "+h.lab+"`")
+				h.must(t, 1, []string{"up"}, "is damaged at line", "run `labctl --state-dir "+h.state+" down "+h.lab+"`")
 				h.must(t, 0, []string{"down"}, "kept as "+h.journal()+".damaged-", "no volume of theirs is left")
 			} else {
 				h.must(t, 0, []string{"up"}, "lab kill is up: 3 VMs")
