@@ -119,7 +119,7 @@ func (e *Executor) remove(ctx context.Context, sequence *plan.Sequence, shelves 
 		case errors.As(err, &left):
 			return err
 		default:
-			return &LeftoverError{VM: name, Ref: refOf(*sequence), Err: err}
+			return e.leftover(name, refOf(*sequence), err)
 		}
 	}
 	return nil

@@ -3,8 +3,10 @@ package apply
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"labctl/pkg/journal"
 	"labctl/pkg/pve"
 )
 
@@ -13,6 +15,7 @@ type LeftoverError struct {
 	VM       string
 	Ref      pve.VMRef
 	Volumes  []pve.Volume // still there; may be empty when the VM itself is the matter
+	Disks    []string     // the VM's; it is destroyed, and that nothing of them is left could not be shown
 	Unproved bool         // the VMID belongs to somebody else now, so that our volumes cannot be looked for
 	Sparing  bool         // somebody else's volumes have the VMID's name too
 	Unread   bool         // what has the VMID could not be read: it may be somebody else's
@@ -40,6 +43,18 @@ func (e *LeftoverError) Error() string {
 	return text.String()
 }
 
+// leftover says that a removal did not come to its end, by the journal: a VM that is destroyed needs no destroying.
+func (e *Executor) leftover(name string, ref pve.VMRef, err error) *LeftoverError {
+	state := e.Journal.State()
+	known := state.Known(int(ref.ID))
+	left := &LeftoverError{VM: name, Ref: ref, Err: err}
+	open := slices.ContainsFunc(state.Open, func(open journal.OpenIntent) bool { return open.VMID == int(ref.ID) })
+	if n := len(known.Done); n > 0 && known.Done[n-1] == journal.OpDestroy && !open { // and no empty VM is in its place
+		left.Disks = known.Disks
+	}
+	return left
+}
+
 // Unwrap returns why it could not be removed.
 func (e *LeftoverError) Unwrap() error { return e.Err }
 
@@ -55,6 +70,13 @@ func (e *LeftoverError) Commands() []string {
 	}
 	if e.Unproved {
 		return []string{fmt.Sprintf("pvesm list STORAGE --vmid %d   # compare with `qm config %d`", e.Ref.ID, e.Ref.ID)}
+	}
+	if len(e.Disks) > 0 {
+		commands := make([]string, len(e.Disks))
+		for i, disk := range e.Disks {
+			commands[i] = fmt.Sprintf("pvesm free %s   # if it is still there, and `qm config %d` knows no VM", disk, e.Ref.ID)
+		}
+		return commands
 	}
 	if e.Ref.ID == 0 {
 		return []string{"pvesm list STORAGE --content iso   # labctl's are named labctl-LAB-..."}

@@ -39,14 +39,16 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 			return nil // somebody made a VM there since: nothing says that it has to do with us
 		}
 		if err != nil {
-			return &LeftoverError{VM: name, Ref: ref, Err: err, Unproved: errors.Is(err, pve.ErrExists)}
+			left := e.leftover(name, ref, err)
+			left.Unproved = errors.Is(err, pve.ErrExists)
+			return left
 		}
 		found, lookErr := e.volumes(ctx, ref, where.storages)
 		if err := e.removeProbe(ctx, name, ref, found, step); err != nil {
-			return &LeftoverError{VM: name, Ref: ref, Err: err}
+			return e.leftover(name, ref, err)
 		}
 		if lookErr != nil {
-			return &LeftoverError{VM: name, Ref: ref, Err: lookErr}
+			return e.leftover(name, ref, lookErr)
 		}
 		lying := e.lyingUnder(ref.ID, found)
 		if done, err := e.judge(name, ref, lying, step); done {

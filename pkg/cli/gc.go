@@ -74,12 +74,26 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 	}
 	labs := a.labs(&server)
 	labs.Gates = a.gates(server)
+	out, missed, err := a.sweep(ctx, labs, server, yes)
+	if out == nil {
+		return err
+	}
+	err = errors.Join(err, a.showFound(out, yes, missed))
+	if err == nil && len(out) > 0 && !slices.ContainsFunc(out, func(f foundRun) bool { return !f.Removed }) {
+		err = a.stopIfUnused(ctx, server)
+	}
+	return err
+}
+
+// sweep finds what is left of labs, removes the garbage if it may, and says what could not be looked at; nil when nothing
+// could.
+func (a *app) sweep(ctx context.Context, labs *labrun.Labs, server *server, yes bool) ([]foundRun, *labrun.IncompleteError, error) {
 	a.progress().Status(func(time.Duration) string { return "looking for labs on " + server.url })
 	found, err := labs.Find(ctx, server.labServer())
 	a.progress().Status(nil)
 	var missed *labrun.IncompleteError
 	if err != nil && !errors.As(err, &missed) {
-		return err
+		return nil, nil, err
 	}
 	var failures []error
 	out := make([]foundRun, len(found))
@@ -98,11 +112,7 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 			failures = append(failures, err)
 		}
 	}
-	err = errors.Join(append(failures, a.showFound(out, yes, missed), err)...)
-	if err == nil && len(out) > 0 && !slices.ContainsFunc(out, func(f foundRun) bool { return !f.Removed }) {
-		err = a.stopIfUnused(ctx, server)
-	}
-	return err
+	return out, missed, errors.Join(append(failures, err)...)
 }
 
 // collect removes one lab run: one that the state directory knows as `down` does it, others by their marks.

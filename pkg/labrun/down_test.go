@@ -331,3 +331,26 @@ func TestDownTellsOfAnotherStateDirectory(t *testing.T) {
 		s.mustDown()
 	})
 }
+
+// A down that is interrupted between the destroy and the proof tells root to free the disks: there is no VM to destroy.
+func TestInterruptedProofNamesTheDisks(t *testing.T) {
+	slow := func(topology *pvesim.Topology) { topology.Timings = pvesim.Realistic() }
+	tell(t, 1, slow, func(s story) {
+		s.mustUp()
+		s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Volume: &pvesim.VolumeMatch{Operation: "destroy", Name: "vm-9100-disk-1"}, Times: -1, Do: pvesim.Action{Busy: true}}}})
+		ctx, interrupt := context.WithCancel(s.Context())
+		go func() {
+			for s.cluster.FaultHits()[0] == 0 {
+				<-time.After(time.Second)
+			}
+			interrupt()
+		}()
+		_, err := s.process(0, never).down(ctx, s.spec)
+		s.cluster.SetFaults(pvesim.Faults{})
+		if err == nil || !strings.Contains(err.Error(), "pvesm free zfs:vm-9100-disk-1   # if it is still there") || strings.Contains(err.Error(), "qm destroy") {
+			s.Errorf("the operator is told: %v", err)
+		}
+		s.root(err)
+		s.mustDown()
+	})
+}

@@ -190,7 +190,7 @@ func (k *call) setKey(v *vm, key, value string) step {
 			if err := k.checkDrivePermission(v, d); err != nil {
 				return asTaskError(w, err)
 			}
-			w.do(k.placeDrive(v, key, d, func(text string) { k.setDrive(v, key, text) }))
+			w.do(k.placeDrive(v, key, d, func(text string) { k.setDrive(v, key, text) }), k.freeReplaced(v, parseDrive(v.config[key]), d))
 			return nil
 		case key == "tags":
 			value = normalizeTags(value)
@@ -238,6 +238,18 @@ func (k *call) setDrive(v *vm, key, text string) {
 	}
 	delete(v.removed, key)
 	v.pending[key] = text
+}
+
+// freeReplaced frees cloud-init's image when another drive takes its slot, if that works
+// (PVE/QemuServer.pm, vmconfig_register_unused_drive).
+func (k *call) freeReplaced(v *vm, before, placed drive) step {
+	return func(w *worker) error {
+		disk, known := k.volume(before.volume)
+		if known && before.isCloudinit() && disk.vmid == v.id && before.volume != placed.volume {
+			w.try(func(*worker, error) error { return nil }, k.remove(disk))
+		}
+		return nil
+	}
 }
 
 // keepUnused notes the volume of a detached disk, unless it is only cloud-init's or a CD.
