@@ -12,7 +12,7 @@ import (
 // lying are the volumes that lie under a VMID of the lab, by whose they are. Names alone prove nothing: a disk that the VM
 // of somebody else left behind there has the name that ours would have.
 type lying struct {
-	ours      []pve.Volume // our VM's configuration named them, or they are linked to the template that was cloned
+	ours      []pve.Volume // our VM's configuration named them
 	strangers []pve.Volume // they were there before our VM, or a person says so
 	unclear   []pve.Volume
 }
@@ -20,25 +20,37 @@ type lying struct {
 // others are all that nothing proves ours.
 func (l lying) others() []pve.Volume { return slices.Concat(l.strangers, l.unclear) }
 
-// lyingUnder judges volumes by what is known of the VMID. PVE gives a new disk the lowest number that is free on its storage
-// (PVE::Storage::Plugin, get_next_vm_diskname), so that a lower one than those of our VM was taken before, unless
-// another clone of ours went there. The image for cloud-init that lies where a clone of ours failed counts as what PVE could not
+// lyingUnder judges volumes by what is known of the VMID; what a person says comes first. That a disk is linked to the lab's template
+// proves nothing: others clone it too. The image for cloud-init that lies where a clone of ours failed counts as what PVE could not
 // take back: it is made anew from the configuration at every start, so that no mistake here can lose anything.
 func lyingUnder(known journal.VM, leave []string, found []pve.Volume) lying {
 	var all lying
 	failed := slices.Contains(known.Failed, journal.OpClone)
 	for _, volume := range found {
-		linked := volume.Parent != "" && !known.OnlyTraced()
 		switch {
-		case slices.Contains(known.Disks, volume.ID), linked && len(known.Disks) == 0, failed && cloudInitName.MatchString(volume.ID):
+		case slices.Contains(leave, volume.ID):
+			all.strangers = append(all.strangers, volume)
+		case slices.Contains(known.Disks, volume.ID), failed && cloudInitName.MatchString(volume.ID):
 			all.ours = append(all.ours, volume)
-		case slices.Contains(leave, volume.ID), known.Clones <= 1 && isBelow(volume.ID, known.Disks):
+		case madeOnce(known) && isBelow(volume.ID, known.Disks):
 			all.strangers = append(all.strangers, volume)
 		default:
 			all.unclear = append(all.unclear, volume)
 		}
 	}
 	return all
+}
+
+// madeOnce says that all disks of ours under the VMID are those that our VM's configuration named. PVE gives a new disk the lowest
+// number that is free on its storage (PVE::Storage::Plugin, get_next_vm_diskname), so that a lower one was taken before:
+// unless another clone of ours went there, of this run or by the task list of one before it, or a configuration failed between
+// the allocation and the note of it, and was sent again.
+func madeOnce(known journal.VM) bool {
+	if known.Clones > 1 || (known.Clones == 1 && (known.Has(journal.OpTraced) || known.Has(journal.OpKilled))) {
+		return false
+	}
+	sent := slices.DeleteFunc(slices.Concat(known.Done, known.Failed), func(op journal.Op) bool { return op != journal.OpConfigure })
+	return len(sent) < 2 || !slices.Contains(known.Failed, journal.OpConfigure)
 }
 
 // diskName matches the volumes of a VM's disks, as every storage plugin names them ("zfs:base-9000-disk-0/vm-101-disk-0",

@@ -187,7 +187,9 @@ func (s *State) intend(intent Intent) {
 		return
 	}
 	vm := s.vm(intent)
-	vm.acted = vm.acted || (intent.Op != OpTraced && intent.Op != OpKilled)
+	// Looking at a VMID with an empty VM, and destroying that one, makes nothing there ours.
+	looked := intent.Op == OpProbe || (intent.Op == OpDestroy && len(intent.Disks) == 0)
+	vm.acted = vm.acted || (!looked && intent.Op != OpTraced && intent.Op != OpKilled)
 	vm.name(intent.Disks)
 	if intent.Op == OpClone {
 		vm.Clones++

@@ -1,0 +1,160 @@
+package labrun_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"labctl/pkg/labrun"
+	"labctl/pkg/pvesim"
+)
+
+// busy keeps the volume from being destroyed.
+func (s story) busy(name string) {
+	s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Volume: &pvesim.VolumeMatch{Operation: "destroy", Name: name}, Times: -1, Do: pvesim.Action{Busy: true}}}})
+}
+
+// linkedOrphan is the disk of somebody else's linked clone of the same template, whose VM is gone.
+func (s story) linkedOrphan() {
+	s.Helper()
+	s.asRoot("POST", "/nodes/pve/qemu/9000/clone", "newid", "9100", "name", "foreign", "full", "0")
+	s.busy("vm-9100-disk-0")
+	s.asRoot("DELETE", "/nodes/pve/qemu/9100")
+	s.cluster.SetFaults(pvesim.Faults{})
+	if !s.has(linked) {
+		s.Fatalf("no orphan is there: %v", s.cluster.Volumes())
+	}
+}
+
+const linked = "zfs:base-9000-disk-0/vm-9100-disk-0"
+
+func (s story) has(volume string) bool {
+	return slices.ContainsFunc(s.volumeIDs(), func(id string) bool { return id == volume })
+}
+
+func (s story) failClone() {
+	s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Task: &pvesim.TaskMatch{Type: "qmclone"}, Do: pvesim.Action{Fail: "moon phase"}}}})
+}
+
+// A colleague clones the same template. Where the lab's own clone fails, the disk of theirs that lies under the VMID stays, and a
+// person is told to look at it, or says whose it is.
+func TestALinkedDiskOfSomebodyElseStays(t *testing.T) {
+	for _, leave := range [][]string{nil, {linked}} {
+		tell(t, 1, nil, func(s story) {
+			s.linkedOrphan()
+			s.failClone()
+			p := s.process(0, never)
+			p.Leave = leave
+			err := p.up(s.Context(), s.spec)
+			if !s.has(linked) {
+				s.Errorf("the disk is gone; up said %v", err)
+			}
+			if told := strings.Contains(err.Error(), "pvesm free "+linked); told == (leave != nil) {
+				s.Errorf("the operator is told: %v", err)
+			}
+		})
+	}
+}
+
+// A disk with a lower number is of the run before, whose state is lost, when the task list tells of one.
+func TestADiskBelowOursOfALostRunIsReported(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.busy("vm-9100-disk-0")
+		s.downLeaves()
+		s.cluster.SetFaults(pvesim.Faults{})
+		s.loseState()
+		s.mustUp()
+		err := s.downLeaves()
+		if !strings.Contains(err.Error(), "pvesm free "+linked) {
+			s.Errorf("the operator is told: %v", err)
+		}
+		s.root(err)
+		s.mustDown()
+	})
+}
+
+// A configuration that fails may have allocated a disk that no configuration names, on a storage where the next one gets the next
+// number. So a lower one is taken for nobody's then.
+func TestADiskBelowOursAfterAFailedConfigurationIsReported(t *testing.T) {
+	const disk = "zfs:vm-9100-disk-0"
+	twoStorages := func(topology *pvesim.Topology) {
+		withOrphans("vm-9100-disk-0")(topology)
+		second := topology.Storages[1]
+		second.Name, second.Dataset, second.Orphans = "zfs2", "rpool/second", nil
+		topology.Storages = append(topology.Storages, second)
+		topology.Templates[0].Storage = second.Name
+		for _, grant := range slices.Clone(topology.Grants) {
+			if grant.Path == "/storage/zfs" {
+				grant.Path = "/storage/zfs2"
+				topology.Grants = append(topology.Grants, grant)
+			}
+		}
+	}
+	tell(t, 1, twoStorages, func(s story) {
+		s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Task: &pvesim.TaskMatch{Type: "qmconfig"}, Do: pvesim.Action{Kill: true, Delay: 10 * time.Millisecond}}}})
+		run, err := s.process(0, never).Open(s.Context(), s.spec)
+		if err != nil {
+			s.Fatal(err)
+		}
+		_, upErr := run.Up(s.Context(), labrun.UpOptions{Readiness: ready{}, Keep: true})
+		if err := run.Close(); err != nil || upErr == nil {
+			s.Fatal(err, upErr)
+		}
+		s.mustUp()
+		if err := s.downLeaves(); !strings.Contains(err.Error(), "pvesm free "+disk) {
+			s.Errorf("the operator is told: %v", err)
+		}
+		looked := s.process(0, never)
+		looked.Leave = []string{disk}
+		if _, err := looked.down(s.Context(), s.spec); err != nil {
+			s.Error(err)
+		}
+	})
+}
+
+// What only the task list tells of is no more ours for having been looked at: the next down does not remove it either, and a
+// person's word ends it.
+func TestLookingAtAVMIDMakesNothingThereOurs(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.mustDown()
+		s.linkedOrphan()
+		s.loseState()
+		for range 3 {
+			err := s.downLeaves()
+			if !s.has(linked) || !strings.Contains(err.Error(), "pvesm free "+linked) {
+				s.Fatalf("the disk is gone, or the operator is told: %v", err)
+			}
+		}
+		looked := s.process(0, never)
+		looked.Leave = []string{linked}
+		if _, err := looked.down(s.Context(), s.spec); err != nil || !s.has(linked) {
+			s.Errorf("the disk is gone, or: %v", err)
+		}
+	})
+}
+
+// Nor is a VM that somebody made there after the look.
+func TestAVMMadeAfterTheLookIsNoneOfOurBusiness(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.mustDown()
+		s.linkedOrphan()
+		s.loseState()
+		s.downLeaves()
+		s.asRoot("POST", "/nodes/pve/qemu", "vmid", "9100", "name", "foreign")
+		if _, err := s.process(0, never).down(s.Context(), s.spec); err != nil {
+			s.Error(err)
+		}
+	})
+}
+
+func (s story) volumeIDs() []string {
+	var ids []string
+	for _, volume := range s.cluster.Volumes() {
+		ids = append(ids, volume.ID)
+	}
+	return ids
+}
