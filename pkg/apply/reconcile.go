@@ -83,6 +83,10 @@ func (e *Executor) awaitEarlier(ctx context.Context, op journal.Op, task pve.UPI
 // clockSkew is how far the clocks of a cluster's nodes may be apart, and how well ours is known by theirs.
 const clockSkew = 10 * time.Minute
 
+// tasksListed is for how long a node surely lists a task that ended. PVE keeps two lists of about 1000 tasks of all users, however old
+// they are (PVE::RESTEnvironment, active_workers).
+const tasksListed = 6 * time.Hour
+
 // outcomeOfNameless waits for the tasks that may be those of an intent whose answer never came. When the server began no
 // such task since, the request never arrived: every clone and creation is a task, and the list has all of the token's own.
 func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenIntent) (journal.Result, error) {
@@ -118,8 +122,8 @@ func (e *Executor) mayHaveBegun(ctx context.Context, intent journal.OpenIntent, 
 		return true, nil // this token does not see the tasks of the one that sent the request
 	}
 	ahead, known := e.API.Ahead()
-	if !known || intent.Time.After(time.Now()) {
-		return true, nil // when the request was sent by the server's clock is not known
+	if !known || intent.Time.After(time.Now()) || time.Since(intent.Time) > tasksListed {
+		return true, nil // when the request was sent by the server's clock is not known, or the task may not be listed any more
 	}
 	filter.Since = intent.Time.Add(-max(0, ahead, state.Ahead()) - clockSkew)
 	tasks, err := e.API.Tasks(ctx, cmp.Or(intent.At, intent.Node), filter)

@@ -2,6 +2,7 @@ package labrun_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -100,5 +101,33 @@ func TestTracesAfterARunThatEndedByAFastClock(t *testing.T) {
 		if removed := s.mustDown(); !removed.Nothing() {
 			s.Errorf("what a past run proved is looked at again: %+v", removed)
 		}
+	})
+}
+
+// forgetful is a server whose list of tasks lost what ended, as after a thousand tasks of others.
+type forgetful struct{ next http.RoundTripper }
+
+func (f forgetful) RoundTrip(request *http.Request) (*http.Response, error) {
+	answer, err := f.next.RoundTrip(request)
+	if err == nil && strings.HasSuffix(request.URL.Path, "/tasks") {
+		err = answer.Body.Close()
+		answer.Body, answer.ContentLength = io.NopCloser(strings.NewReader(`{"data":[],"total":0}`)), -1
+	}
+	return answer, err
+}
+
+// That the server lists no task of a clone whose answer was lost proves nothing when that was long ago.
+func TestLostCloneThatTheServerDoesNotListAnyMore(t *testing.T) {
+	tell(t, 1, behind(0), func(s story) {
+		s.lostClone()
+		<-time.After(24 * time.Hour)
+		p := s.process(0, never)
+		p.kill.next = forgetful{p.kill.next}
+		_, err := p.down(s.Context(), s.spec)
+		if len(leftoversIn(err)) == 0 || !strings.Contains(err.Error(), "qm destroy 9100") {
+			s.Fatalf("down did not tell of the clone: %v", err)
+		}
+		s.root(err)
+		s.mustDown()
 	})
 }
