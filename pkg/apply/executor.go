@@ -81,7 +81,7 @@ type Executor struct {
 	Gates    Gates          // shared with others who work on the same server; nil: nobody else does
 
 	Discard bool // what Reconcile finds is going to be removed
-	// Leave are volumes, by ID, that a person looked at and knows to be somebody else's.
+	// Leave are volumes, by ID, that a person looked at and knows to be somebody else's. What is no volume is ignored.
 	Leave []string
 
 	// Needed by Up only.

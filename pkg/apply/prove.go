@@ -114,7 +114,7 @@ func (e *Executor) probeChange(name string, ref pve.VMRef) change {
 }
 
 // errTaken is why our volumes cannot be looked for.
-var errTaken = errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left")
+var errTaken = errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left: look at what lies under the VMID, and when none is the lab's say so with `labctl down --leave VMID`")
 
 // proveBeside shows that no volume of ours is left under a VMID that somebody else's VM has by now: all volumes that are
 // named so are in that VM's configuration. The list is believed only when it has all disks of the configuration.

@@ -22,7 +22,7 @@ func newDown(a *app) *cobra.Command {
 		Short: "Remove everything of a lab and prove that nothing is left",
 		Long: `down removes the lab's VMs, their disks and the lab's uploads, and shows that no volume is left under their VMIDs. It needs no
 state: it finds a lab by its owner marks. A volume under a VMID of the lab that nothing proves to be the lab's is not removed, and
-down fails: remove it yourself, or say with --leave that it is somebody else's.`,
+down fails: remove it yourself, or say with --leave that it is somebody else's. So it is with a VM that took a VMID of the lab.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadKnown(args)
 			if err != nil {
@@ -31,7 +31,7 @@ down fails: remove it yourself, or say with --leave that it is somebody else's.`
 			return a.down(cmd.Context(), file, false)
 		},
 	}
-	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME` that is somebody else's, such as zfs:vm-9100-disk-0: leave it alone (repeatable)")
+	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME`, such as zfs:vm-9100-disk-0, or VMID that is somebody else's: leave it alone (repeatable)")
 	return cmd
 }
 

@@ -86,7 +86,7 @@ func (r *Run) find(ctx context.Context) (found traces, observed inventory.Observ
 // remove carries the removal out.
 func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads []inventory.Upload) (Removed, error) {
 	state := r.Journal.State()
-	observed = unfamiliar(observed, state)
+	observed = r.spare(unfamiliar(observed, state))
 	todo := removalOf(r.Lab.Name, observed, state, uploads)
 	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed), r.unasked()); err != nil {
 		return Removed{}, err
@@ -106,6 +106,21 @@ func unfamiliar(observed inventory.Observed, state *journal.State) inventory.Obs
 	drop := func(ref pve.VMRef) bool {
 		at := slices.IndexFunc(state.VMs, func(vm journal.VM) bool { return vm.VMID == int(ref.ID) })
 		return at >= 0 && state.VMs[at].OnlyTraced() && !state.VMs[at].Has(journal.OpKilled)
+	}
+	observed.Foreign = slices.DeleteFunc(slices.Clone(observed.Foreign), drop)
+	observed.Unreadable = slices.DeleteFunc(slices.Clone(observed.Unreadable), drop)
+	return observed
+}
+
+// spare drops the VMIDs of which the person at work here knows that what has them, and lies under them, is somebody else's. No mark
+// says otherwise of them; nothing else could end the doubt as long as that VM is there.
+func (r *Run) spare(observed inventory.Observed) inventory.Observed {
+	drop := func(ref pve.VMRef) bool {
+		spared := slices.Contains(r.labs.Leave, ref.ID.String())
+		if spared {
+			r.labs.Talk.Line("VM %d is not of lab %s: left alone", ref.ID, r.Lab.Name)
+		}
+		return spared
 	}
 	observed.Foreign = slices.DeleteFunc(slices.Clone(observed.Foreign), drop)
 	observed.Unreadable = slices.DeleteFunc(slices.Clone(observed.Unreadable), drop)
@@ -219,7 +234,7 @@ func unreadable(observed inventory.Observed) error {
 	for _, ref := range observed.Unreadable {
 		all = append(all, &apply.LeftoverError{
 			VM: ref.ID.String(), Ref: ref, Unread: true,
-			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM"),
+			Err: errors.New("it exists, and this token may not read it: a clone that never ended, or somebody else's VM, which you leave with `labctl down --leave VMID`"),
 		})
 	}
 	for _, ref := range observed.Unreachable {

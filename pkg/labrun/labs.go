@@ -44,7 +44,7 @@ type Labs struct {
 	Connect func(ctx context.Context) (Server, error)
 	// Gates are shared by all who work on the server; nil: nobody else does.
 	Gates apply.Gates
-	// Leave are volumes, by ID, that the person at work here knows to be somebody else's.
+	// Leave are volumes and VMs, by ID, that the person at work here knows to be somebody else's.
 	Leave []string
 	// OpenJournal opens a lab's journal; nil: journal.Open.
 	OpenJournal func(path string) (*journal.Journal, error)

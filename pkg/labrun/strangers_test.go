@@ -106,11 +106,7 @@ func TestADiskBelowOursAfterAFailedConfigurationIsReported(t *testing.T) {
 		if err := s.downLeaves(); !strings.Contains(err.Error(), "pvesm free "+disk) {
 			s.Errorf("the operator is told: %v", err)
 		}
-		looked := s.process(0, never)
-		looked.Leave = []string{disk}
-		if _, err := looked.down(s.Context(), s.spec); err != nil {
-			s.Error(err)
-		}
+		s.leaves(disk)
 	})
 }
 
@@ -128,10 +124,9 @@ func TestLookingAtAVMIDMakesNothingThereOurs(t *testing.T) {
 				s.Fatalf("the disk is gone, or the operator is told: %v", err)
 			}
 		}
-		looked := s.process(0, never)
-		looked.Leave = []string{linked}
-		if _, err := looked.down(s.Context(), s.spec); err != nil || !s.has(linked) {
-			s.Errorf("the disk is gone, or: %v", err)
+		s.leaves(linked)
+		if !s.has(linked) {
+			s.Error("the disk is gone")
 		}
 	})
 }
@@ -147,6 +142,55 @@ func TestAVMMadeAfterTheLookIsNoneOfOurBusiness(t *testing.T) {
 		s.asRoot("POST", "/nodes/pve/qemu", "vmid", "9100", "name", "foreign")
 		if _, err := s.process(0, never).down(s.Context(), s.spec); err != nil {
 			s.Error(err)
+		}
+	})
+}
+
+// leaves takes the lab down, but for what is somebody else's.
+func (s story) leaves(what string) {
+	s.Helper()
+	looked := s.process(0, never)
+	looked.Leave = []string{what}
+	if _, err := looked.down(s.Context(), s.spec); err != nil {
+		s.Error(err)
+	}
+}
+
+// A clone that never arrived cannot be told from one of another lab that the same token made then. As long as somebody's VM has the
+// VMID nothing shows whose it is, but a person knows.
+func TestAVMThatTookTheVMIDIsLeftOnAPersonsWord(t *testing.T) {
+	tell(t, 1, behind(0), func(s story) {
+		_ = s.process(1, beforeSend).up(s.Context(), s.spec)
+		another := labSpec("another", 1, 9200)
+		if err := s.process(0, never).up(s.Context(), another); err != nil {
+			s.Fatal(err)
+		}
+		s.asRoot("POST", "/nodes/pve/qemu", "vmid", "9100", "name", "foreign")
+		for range 2 {
+			if err := s.downLeaves(); !strings.Contains(err.Error(), "`labctl down --leave VMID`") {
+				s.Errorf("the operator is told: %v", err)
+			}
+		}
+		if _, err := s.process(0, never).down(s.Context(), another); err != nil {
+			s.Error(err)
+		}
+		s.leaves("9100")
+		if removed := s.mustDown(); !removed.Nothing() {
+			s.Errorf("the next down had something to do: %+v", removed)
+		}
+		if _, there := s.cluster.VM(9100); !there {
+			s.Error("the VM of somebody else is gone")
+		}
+	})
+}
+
+// A person's word does not reach what carries the lab's mark.
+func TestAVMWithTheLabsMarkIsRemovedWhateverAPersonSays(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.leaves("9100")
+		if left := s.leftovers(); len(left) > 0 {
+			s.Errorf("left behind: %v", left)
 		}
 	})
 }
