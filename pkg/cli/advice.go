@@ -22,8 +22,8 @@ func (a *app) spellOut(text string) string {
 
 // spelled is the command with the flags that lead to the same server and state, and with the lab.
 func (a *app) spelled(verb, rest string) string {
-	if a.again != "" && rest == "" && (verb == "down" || verb == "template build") {
-		return a.again
+	if a.again != "" && isAgain(verb, rest) {
+		return a.again + rest
 	}
 	words, ofSandbox := a.given, strings.HasPrefix(verb, "sandbox ")
 	switch kind := a.flags.sandbox; {
@@ -41,6 +41,11 @@ func (a *app) spelled(verb, rest string) string {
 		verb = shellWords(words) + " " + verb
 	}
 	return verb + rest
+}
+
+// isAgain says whether what is advised is to do the same again, with a person's word at most.
+func isAgain(verb, rest string) bool {
+	return (verb == "down" || verb == "template build") && (rest == "" || strings.HasPrefix(rest, " --leave "))
 }
 
 // remember keeps what of the command line has to be said again in an advised command.

@@ -25,6 +25,9 @@ func TestAdvisedCommandsCanBePasted(t *testing.T) {
 			"`labctl template build --name 'a b'` or `labctl gc`",
 		},
 		{
+			"a person's word for gc", &app{again: "--sandbox gc --yes"}, "`labctl down --leave VOLUME`", "`labctl --sandbox gc --yes --leave VOLUME`",
+		},
+		{
 			"the sandbox's own commands", &app{lab: "demo", flags: flags{sandbox: "host"}, given: []string{"--state-dir", "s"}},
 			"`labctl sandbox stop`, `labctl sandbox status`", "`labctl --state-dir s sandbox stop`, `labctl --state-dir s sandbox status`",
 		},

@@ -31,8 +31,13 @@ down fails: remove it yourself, or say with --leave that it is somebody else's. 
 			return a.down(cmd.Context(), file, false)
 		},
 	}
-	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME`, such as zfs:vm-9100-disk-0, or VMID that is somebody else's: leave it alone (repeatable)")
+	a.addLeave(cmd)
 	return cmd
+}
+
+// addLeave lets a person say what is somebody else's, wherever doubt about it may fail a removal.
+func (a *app) addLeave(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME`, such as zfs:vm-9100-disk-0, or VMID that is somebody else's: leave it alone (repeatable)")
 }
 
 // removed is what `down` prints as JSON.

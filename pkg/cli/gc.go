@@ -32,6 +32,7 @@ fails; as JSON, "complete" is false.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "remove the garbage")
+	a.addLeave(cmd)
 	return cmd
 }
 

@@ -63,6 +63,7 @@ Without LAB and ./lab.yaml the flags --node and --storage are needed. Importing 
 	set.StringVar(&options.URL, "image-url", "", "`address` of the image (default: the lab's, or the newest Ubuntu 22.04)")
 	set.StringVar(&options.SHA256, "sha256", "", "`checksum` of the image in hex (default: the lab's, or the publisher's)")
 	set.StringVar(&options.File, "image-file", "", "local `file` to upload instead")
+	a.addLeave(cmd)
 	return cmd
 }
 
@@ -151,7 +152,7 @@ func (a *app) templateBuilder(server *server) *vmtemplate.Builder {
 	store := a.labStore()
 	return &vmtemplate.Builder{
 		API: server.client, Talk: &stepObserver{talk: a.progress(), spellOut: a.spellOut}, Publisher: &http.Client{Timeout: publisherPatience}, Gates: a.gates(server),
-		Dir: filepath.Join(store.Root, "labs"), Owner: labrun.ThisOwner(), Version: version(), ServerURL: server.url, Token: server.tokenID,
+		Dir: filepath.Join(store.Root, "labs"), Owner: labrun.ThisOwner(), Version: version(), ServerURL: server.url, Token: server.tokenID, Leave: a.spared,
 		NewRunID: labrun.NewRunID, Mark: func(mark *inventory.Mark) { mark.State = store.ID() },
 	}
 }

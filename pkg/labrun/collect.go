@@ -158,6 +158,7 @@ func (l *Labs) collect(ctx context.Context, server Server, found Found, book *jo
 		return !slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID })
 	})
 	observed.VMs = slices.DeleteFunc(observed.VMs, func(vm inventory.VM) bool { return vm.Mark.Run != found.Run })
+	observed = l.spare(found.Lab, observed)
 	todo := removalOf(found.Lab, observed, book.State(), found.Uploads)
 	if err := errors.Join(executor.Down(ctx, todo), unreadable(observed)); err != nil {
 		return Removed{}, err

@@ -86,7 +86,7 @@ func (r *Run) find(ctx context.Context) (found traces, observed inventory.Observ
 // remove carries the removal out.
 func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads []inventory.Upload) (Removed, error) {
 	state := r.Journal.State()
-	observed = r.spare(unfamiliar(observed, state))
+	observed = r.labs.spare(r.Lab.Name, unfamiliar(observed, state))
 	todo := removalOf(r.Lab.Name, observed, state, uploads)
 	if err := errors.Join(r.executor().Down(ctx, todo), unreadable(observed), r.unasked()); err != nil {
 		return Removed{}, err
@@ -114,11 +114,11 @@ func unfamiliar(observed inventory.Observed, state *journal.State) inventory.Obs
 
 // spare drops the VMIDs of which the person at work here knows that what has them, and lies under them, is somebody else's. No mark
 // says otherwise of them; nothing else could end the doubt as long as that VM is there.
-func (r *Run) spare(observed inventory.Observed) inventory.Observed {
+func (l *Labs) spare(lab string, observed inventory.Observed) inventory.Observed {
 	drop := func(ref pve.VMRef) bool {
-		spared := slices.Contains(r.labs.Leave, ref.ID.String())
+		spared := slices.Contains(l.Leave, ref.ID.String())
 		if spared {
-			r.labs.Talk.Line("VM %d is not of lab %s: left alone", ref.ID, r.Lab.Name)
+			l.Talk.Line("VM %d is not of lab %s: left alone", ref.ID, lab)
 		}
 		return spared
 	}
@@ -270,7 +270,7 @@ func (r Removed) Describe(lab string, took string) string {
 	case r.Nothing():
 		return fmt.Sprintf("lab %s is not up: nothing to remove", lab)
 	case !r.WasUp && r.Uploads == 0:
-		return fmt.Sprintf("lab %s is not up: nothing to remove, and no volume is left under %d VMID(s) of its range that this token used lately", lab, r.Looked)
+		return fmt.Sprintf("lab %s is not up: nothing to remove, and nothing of it is left under %d VMID(s) of its range that this token used lately", lab, r.Looked)
 	case r.VMs == 0 && r.Uploads == 0:
 		return fmt.Sprintf("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", lab, took)
 	case r.VMs == 1:

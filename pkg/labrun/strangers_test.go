@@ -195,6 +195,30 @@ func TestAVMWithTheLabsMarkIsRemovedWhateverAPersonSays(t *testing.T) {
 	})
 }
 
+// What gc cannot prove it reports every time, whatever down says of it since, until a person's word ends it.
+func TestGCTakesAPersonsWord(t *testing.T) {
+	const disk = "zfs:vm-9100-disk-3"
+	tell(t, 1, withOrphans("vm-9100-disk-3"), func(s story) {
+		s.mustUp()
+		s.loseState()
+		<-time.After(labrun.Lifetime + time.Hour)
+		for range 2 {
+			_, err := s.process(0, never).gc(s.Context(), nil)
+			if len(leftoversIn(err)) == 0 || !strings.Contains(err.Error(), "pvesm free "+disk) {
+				s.Errorf("the operator is told: %v", err)
+			}
+		}
+		looked := s.process(0, never)
+		looked.Leave = []string{disk}
+		if _, err := looked.gc(s.Context(), nil); err != nil {
+			s.Error(err)
+		}
+		if found, err := s.process(0, never).gc(s.Context(), nil); err != nil || len(found) > 0 {
+			s.Errorf("the next gc finds %v, %v", found, err)
+		}
+	})
+}
+
 func (s story) volumeIDs() []string {
 	var ids []string
 	for _, volume := range s.cluster.Volumes() {

@@ -177,7 +177,7 @@ func (b *build) mark() inventory.Mark {
 }
 
 func (b *build) executor() *apply.Executor {
-	return &apply.Executor{API: b.API, Journal: b.book, Observer: b.Talk, Token: b.Token, Pool: b.wanted.Pool, Mark: b.mark(), Gates: b.Gates}
+	return &apply.Executor{API: b.API, Journal: b.book, Observer: b.Talk, Token: b.Token, Pool: b.wanted.Pool, Mark: b.mark(), Gates: b.Gates, Leave: b.Leave}
 }
 
 // undo removes the VM and the image, with proof, and ends the build in the journal.

@@ -65,6 +65,8 @@ type Builder struct {
 	ServerURL string
 	Token     string // the name of the token, by which its tasks are known
 	NewRunID  func(now time.Time) string
+	// Leave are volumes, by ID, that the person at work here knows to be somebody else's.
+	Leave []string
 	// Mark completes the owner mark; nil leaves it as it is.
 	Mark func(*inventory.Mark)
 }
