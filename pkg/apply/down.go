@@ -113,16 +113,26 @@ func (e *Executor) remove(ctx context.Context, sequence *plan.Sequence, shelves 
 			sequence.Node = node
 			err = e.step(name, step, try)
 		}
-		var left *LeftoverError
-		switch {
-		case err == nil:
-		case errors.As(err, &left):
-			return err
-		default:
-			return e.leftover(name, refOf(*sequence), err)
+		if err == nil {
+			continue
 		}
+		var left *LeftoverError
+		if !errors.As(err, &left) {
+			left = e.leftover(name, refOf(*sequence), err)
+			err = left
+		}
+		left.Sparing = left.Sparing || e.isBesideOthers(ctx, left.Ref, shelves)
+		return err
 	}
 	return nil
+}
+
+// isBesideOthers says that volumes lay under the VMID that the VM's configuration did not name when it was read: what root is told
+// to do must not free them.
+func (e *Executor) isBesideOthers(ctx context.Context, ref pve.VMRef, shelves *shelves) bool {
+	known := e.Journal.State().Known(int(ref.ID))
+	where, err := shelves.of(ctx, ref.Node)
+	return err == nil && ref.ID != 0 && len(known.Disks) > 0 && len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) > 0
 }
 
 func refOf(sequence plan.Sequence) pve.VMRef {

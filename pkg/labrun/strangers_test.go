@@ -226,3 +226,34 @@ func (s story) volumeIDs() []string {
 	}
 	return ids
 }
+
+// What root is told to do when a removal fails frees nothing of somebody else's that lies under the VMID.
+func TestAdvisedCommandsSpareTheDisksOfOthers(t *testing.T) {
+	destroys := func(skip int) func(story) {
+		return func(s story) {
+			s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Task: &pvesim.TaskMatch{Type: "qmdestroy"}, Skip: skip, Times: -1, Do: pvesim.Action{Fail: "moon phase"}}}})
+		}
+	}
+	for name, fail := range map[string]func(story){
+		"the VM is locked":                 func(s story) { s.asRoot("PUT", "/nodes/pve/qemu/9100/config", "lock", "backup") },
+		"the VM cannot be destroyed":       destroys(0),
+		"the empty VM cannot be destroyed": destroys(1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tell(t, 1, withOrphans("vm-9100-disk-0"), func(s story) {
+				s.mustUp()
+				fail(s)
+				err := s.downLeaves()
+				s.cluster.SetFaults(pvesim.Faults{})
+				if !strings.Contains(err.Error(), "qm destroy 9100") || strings.Contains(err.Error(), "--destroy-unreferenced-disks") {
+					s.Errorf("the operator is told: %v", err)
+				}
+				s.root(err)
+				if !s.has("zfs:vm-9100-disk-0") {
+					s.Errorf("the disk of somebody else is gone; the operator was told: %v", err)
+				}
+				s.mustDown()
+			})
+		})
+	}
+}
