@@ -104,8 +104,8 @@ func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads [
 // they have to do with us, unless a worker was killed there.
 func unfamiliar(observed inventory.Observed, state *journal.State) inventory.Observed {
 	drop := func(ref pve.VMRef) bool {
-		at := slices.IndexFunc(state.VMs, func(vm journal.VM) bool { return vm.VMID == int(ref.ID) })
-		return at >= 0 && state.VMs[at].OnlyTraced() && !state.VMs[at].Has(journal.OpKilled)
+		known := state.Known(int(ref.ID)) // by all nodes: a clone's task is not where its VM is
+		return known.Has(journal.OpTraced) && known.OnlyTraced() && !known.Has(journal.OpKilled)
 	}
 	observed.Foreign = slices.DeleteFunc(slices.Clone(observed.Foreign), drop)
 	observed.Unreadable = slices.DeleteFunc(slices.Clone(observed.Unreadable), drop)
@@ -139,7 +139,7 @@ func removalOf(lab string, observed inventory.Observed, state *journal.State, up
 			if sequence.VM == "" {
 				sequence.VM = known.Name
 			}
-			if known.OnlyTraced() && !sequence.Exists {
+			if state.Known(sequence.VMID).OnlyTraced() && !sequence.Exists {
 				sequence.Steps = []plan.Step{plan.Prove{LookOnly: true}}
 			}
 			if known.Node != sequence.Node && !slices.Contains(sequence.Formerly, known.Node) {

@@ -1,11 +1,13 @@
 package labrun_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"labctl/pkg/journal"
 	"labctl/pkg/labrun"
 	"labctl/pkg/pvesim"
 )
@@ -256,4 +258,36 @@ func TestAdvisedCommandsSpareTheDisksOfOthers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The task list tells of a VMID on the template's node, where its clone's task was. That does not hide the clone that this run made
+// with the same VMID on another node.
+func TestATraceDoesNotHideACloneOnAnotherNode(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		p := s.process(0, never)
+		book, err := journal.Open(p.Store.JournalPath("lab"))
+		if err != nil {
+			s.Fatal(err)
+		}
+		note := func(intent journal.Intent, result journal.Result) {
+			number, err := book.Intend(intent)
+			if err := errors.Join(err, book.Finished(number, result, nil)); err != nil {
+				s.Fatal(err)
+			}
+		}
+		if err := book.Begin(journal.Begin{RunID: labrun.NewRunID(time.Now()), Lab: "lab", Owner: "me@here", Pool: "labctl", Server: "https://pve.invalid:8006", Expires: time.Now().Add(time.Hour)}); err != nil {
+			s.Fatal(err)
+		}
+		note(journal.Intent{Op: journal.OpTraced, Node: "pve2", VMID: 9100}, journal.ResultDone)
+		note(journal.Intent{Op: journal.OpClone, VM: "vm0", Node: "pve", VMID: 9100}, journal.ResultFailed)
+		if err := book.Close(); err != nil {
+			s.Fatal(err)
+		}
+		s.asRoot("POST", "/nodes/pve/qemu", "vmid", "9100", "name", "lab-vm0") // what a killed clone leaves can be read as little
+		err = s.downLeaves()
+		if !strings.Contains(err.Error(), "qm destroy 9100") {
+			s.Errorf("the operator is told: %v", err)
+		}
+		s.asRoot("DELETE", "/nodes/pve/qemu/9100")
+	})
 }
