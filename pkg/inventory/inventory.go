@@ -45,7 +45,7 @@ type Observed struct {
 	VMs        []VM           // of this lab, by VMID
 	Others     []VM           // of labs with the same name that somebody else owns
 	Resources  []pve.Resource // everything that the token may see
-	Gone       []pve.VMRef    // known to the journal or just seen, and no VM has the VMID any more
+	Gone       []pve.VMRef    // known to the journal or just seen, and no VM has the VMID any more; each VMID once
 	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
 	Unreadable []pve.VMRef    // known to the journal, exists, and the token may not read it
 	// Unreachable are VMs that may be this lab's, on nodes that do not answer.
@@ -172,9 +172,11 @@ func (o *Observed) vanished(ctx context.Context, api API, ref pve.VMRef) error {
 	if err != nil {
 		return fmt.Errorf("looking up VMID %d: %w", ref.ID, err)
 	}
-	if taken {
+	isSame := func(gone pve.VMRef) bool { return gone.ID == ref.ID } // it was on several nodes: only the journal tells on which
+	switch {
+	case taken:
 		o.Unreadable = append(o.Unreadable, ref)
-	} else {
+	case !slices.ContainsFunc(o.Gone, isSame):
 		o.Gone = append(o.Gone, ref)
 	}
 	return nil

@@ -208,10 +208,8 @@ func (t *traces) add(ref pve.VMRef, killed bool) {
 	}
 }
 
-// has says whether the VMID is known from the task list.
-func (t traces) has(ref pve.VMRef) bool {
-	return slices.ContainsFunc(t.refs, func(known pve.VMRef) bool { return known.ID == ref.ID })
-}
+// has says whether the VMID is known from the task list of that node: each has storages of its own.
+func (t traces) has(ref pve.VMRef) bool { return slices.Contains(t.refs, ref) }
 
 // note writes the traces into the journal, as part of the run: only the journal remembers.
 func (r *Run) note(found traces) error {

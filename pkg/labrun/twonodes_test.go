@@ -1,0 +1,56 @@
+package labrun_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"labctl/pkg/labspec"
+	"labctl/pkg/pvesim"
+)
+
+// A VMID had VMs on two nodes in the course of time, and the state is lost: the storages of both are looked at.
+func TestTracesOfAVMIDOnTwoNodes(t *testing.T) {
+	for _, major := range []int{8, 9} {
+		synctest.Test(t, func(t *testing.T) {
+			wide := strings.Replace(clusterLab, "CLONE", "linked", 1)
+			c := newCluster(t, pvesim.ClusterTopology(major), wide)
+			at := func(node string) {
+				t.Helper()
+				text := strings.Replace(strings.Replace(wide, alone, "", 1), "node: pve\n", "node: "+node+"\n", 1)
+				lab, err := labspec.Parse("wide.yaml", []byte(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.spec.Lab, c.spec.Text = lab, []byte(text)
+				if err := c.up(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			at("pve")
+			if err := c.down(); err != nil {
+				t.Fatal(err)
+			}
+			at("pve2")
+			c.sim.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{Volume: &pvesim.VolumeMatch{Operation: "destroy", Name: "vm-9100-disk-1"}, Times: -1, Do: pvesim.Action{Busy: true}}}})
+			if err := c.down(); len(leftoversIn(err)) == 0 {
+				t.Fatalf("down did not say what is left: %v", err)
+			}
+			c.sim.SetFaults(pvesim.Faults{})
+			if err := os.RemoveAll(c.labs.Store.Root); err != nil {
+				t.Fatal(err)
+			}
+			lab, err := labspec.Parse("wide.yaml", []byte(wide))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.spec.Lab, c.spec.Text = lab, []byte(wide)
+			for range 2 {
+				if err := c.down(); err == nil || !strings.Contains(err.Error(), "pvesm free zfs:vm-9100-disk-1") {
+					t.Errorf("PVE %d: down did not tell of the volume: %v", major, err)
+				}
+			}
+		})
+	}
+}
