@@ -182,11 +182,13 @@ func (e *Executor) removeStep(ctx context.Context, name string, sequence plan.Se
 	case plan.Prove:
 		var all []error
 		for _, node := range append([]string{ref.Node}, sequence.Formerly...) {
+			there := pve.VMRef{Node: node, ID: ref.ID}
 			where, err := shelves.of(ctx, node)
-			if err == nil {
-				err = e.prove(ctx, name, pve.VMRef{Node: node, ID: ref.ID}, where, step)
+			if err != nil {
+				all = append(all, e.leftover(name, there, err))
+				continue
 			}
-			all = append(all, err)
+			all = append(all, e.prove(ctx, name, there, where, step))
 		}
 		return errors.Join(all...)
 	default:

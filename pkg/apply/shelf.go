@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"labctl/pkg/inventory"
 	"labctl/pkg/plan"
 	"labctl/pkg/pve"
 )
@@ -25,16 +26,18 @@ type shelves struct {
 	seen map[string]shelf
 }
 
-// fill looks at every node of the plan.
+// fill looks at every node of the plan. One that does not answer, or that VMs were moved away from, does not keep the others from being
+// cleared: whoever needs its shelf asks for it again, and fails alone.
 func (s *shelves) fill(ctx context.Context, todo plan.Plan) error {
 	for _, sequence := range todo.Sequences {
-		for _, node := range append([]string{sequence.Node}, sequence.Formerly...) {
-			if _, err := s.of(ctx, node); err != nil {
-				return err
-			}
+		if _, err := s.of(ctx, sequence.Node); err != nil && !inventory.NodeSilent(err) {
+			return err
+		}
+		for _, node := range sequence.Formerly {
+			_, _ = s.of(ctx, node)
 		}
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // of returns the shelf of a node, which is looked at once.

@@ -2,9 +2,12 @@ package labrun_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"labctl/pkg/labspec"
 	"labctl/pkg/pvesim"
@@ -53,4 +56,33 @@ func TestTracesOfAVMIDOnTwoNodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A VM was moved away from a node that is offline since. That node's storages cannot be looked at, but all VMs can be removed.
+func TestDownOfAVMThatWasMovedFromANodeThatIsOffline(t *testing.T) {
+	onBothMajors(t, func(t *testing.T, major int) {
+		c := offline(t, major, false)
+		before := c.everything()
+		if err := c.up(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.sim.Migrate(9101, "pve"); err != nil {
+			t.Fatal(err)
+		}
+		c.sim.SetOffline("pve2", true)
+		err := c.down()
+		if nodes := leftOn(err); !slices.Equal(nodes, []string{"pve2"}) {
+			t.Errorf("left on %v: %v", nodes, err)
+		}
+		if places := c.places(); len(places) > 0 {
+			t.Errorf("VMs are left: %v: %v", places, err)
+		}
+		c.sim.SetOffline("pve2", false)
+		if err := c.down(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, c.everything()); diff != "" {
+			t.Errorf("left behind (-before +after)\n%s", diff)
+		}
+	})
 }
