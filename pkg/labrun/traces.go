@@ -31,7 +31,8 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 	}
 	proved := r.proofs()
 	var found traces
-	nameless, killed := 0, false
+	var nameless []string // their nodes
+	killed := false
 	for _, task := range tasks {
 		if proved.task(task) {
 			continue
@@ -41,22 +42,23 @@ func (r *Run) traces(ctx context.Context) (traces, error) {
 		case err != nil:
 			return traces{}, err
 		case trace.nameless:
-			nameless++
+			nameless = append(nameless, task.UPID.Node)
 			killed = killed || trace.killed
 		case trace.id != 0 && !proved.vmid(trace.id, task):
 			found.add(pve.VMRef{Node: task.UPID.Node, ID: trace.id}, trace.killed)
 		}
 	}
-	if nameless > 0 {
+	if len(nameless) > 0 {
 		err = r.guess(ctx, &found, nameless, killed)
 	}
 	return found, err
 }
 
 // guess adds the VMIDs that failed clones may have had whose tasks do not tell: VMIDs are handed out from the lowest, so that
-// volumes can be left under the first free ones; and when a worker was killed, what is taken may be its clone.
-func (r *Run) guess(ctx context.Context, found *traces, nameless int, killed bool) error {
-	free := nameless + len(r.Lab.VMs)
+// volumes can be left under the first free ones, on the nodes of the tasks; and when a worker was killed, what is taken may be its
+// clone.
+func (r *Run) guess(ctx context.Context, found *traces, nodes []string, killed bool) error {
+	free := len(nodes) + len(r.Lab.VMs)
 	for id := pve.VMID(r.Lab.VMIDs.First); id <= pve.VMID(r.Lab.VMIDs.Last); id++ {
 		taken, err := r.Server.API.VMIDTaken(ctx, id)
 		if err != nil {
@@ -65,8 +67,13 @@ func (r *Run) guess(ctx context.Context, found *traces, nameless int, killed boo
 		if !taken {
 			free--
 		}
-		if (taken && killed) || (!taken && free >= 0) {
-			found.add(pve.VMRef{Node: r.Lab.Node, ID: id}, taken)
+		switch {
+		case taken && killed:
+			found.add(pve.VMRef{Node: nodes[0], ID: id}, true)
+		case !taken && free >= 0:
+			for _, node := range nodes {
+				found.add(pve.VMRef{Node: node, ID: id}, false)
+			}
 		}
 	}
 	return nil
