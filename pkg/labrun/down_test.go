@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -352,5 +354,35 @@ func TestInterruptedProofNamesTheDisks(t *testing.T) {
 		}
 		s.root(err)
 		s.mustDown()
+	})
+}
+
+// logless is a server whose logs of tasks are gone.
+type logless struct{ next http.RoundTripper }
+
+func (l logless) RoundTrip(request *http.Request) (*http.Response, error) {
+	answer, err := l.next.RoundTrip(request)
+	if err == nil && strings.HasSuffix(request.URL.Path, "/log") {
+		err = answer.Body.Close()
+		answer.Body, answer.ContentLength = io.NopCloser(strings.NewReader(`{"data":{"n":1,"t":"unable to open file"},"total":1}`)), -1
+	}
+	return answer, err
+}
+
+// A clone that failed and whose log is gone does not keep down, nor up, from working without state.
+func TestDownWithoutStateAndWithoutALog(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.failClone()
+		if err := s.process(0, never).up(s.Context(), s.spec); err == nil {
+			s.Fatal("no clone failed: the test tests nothing")
+		}
+		s.loseState()
+		for range 2 {
+			p := s.process(0, never)
+			p.kill.next = logless{p.kill.next}
+			if _, err := p.down(s.Context(), s.spec); err != nil {
+				s.Error(err)
+			}
+		}
 	})
 }

@@ -191,7 +191,7 @@ func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 		return trace{}, nil
 	}
 	log, err := r.Server.API.TaskLog(ctx, task.UPID, 0)
-	if err != nil {
+	if err != nil && !errors.Is(err, pve.ErrNotFound) { // a node may list a task whose log is gone: it does not tell then
 		return trace{}, err
 	}
 	switch found.id = clonedInto(log); {
