@@ -26,11 +26,11 @@ type shelves struct {
 	seen map[string]shelf
 }
 
-// fill looks at every node of the plan. One that does not answer, or that VMs were moved away from, does not keep the others from being
-// cleared: whoever needs its shelf asks for it again, and fails alone.
+// fill looks at every node of the plan. One that does not answer, or where no VM is any more, does not keep the others from being
+// cleared (it may have left the cluster): whoever needs its shelf asks for it again, and fails alone.
 func (s *shelves) fill(ctx context.Context, todo plan.Plan) error {
 	for _, sequence := range todo.Sequences {
-		if _, err := s.of(ctx, sequence.Node); err != nil && !inventory.NodeSilent(err) {
+		if _, err := s.of(ctx, sequence.Node); err != nil && sequence.Exists && !inventory.NodeSilent(err) {
 			return err
 		}
 		for _, node := range sequence.Formerly {

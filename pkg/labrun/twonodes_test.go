@@ -1,6 +1,7 @@
 package labrun_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"labctl/pkg/journal"
 	"labctl/pkg/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pvesim"
@@ -109,6 +111,30 @@ func TestDownWithoutStateFindsWhatACloneLeftOnAnotherNode(t *testing.T) {
 		}
 		if err := c.down(); err == nil || !strings.Contains(err.Error(), "pvesm free zfs:vm-9101-cloudinit") {
 			t.Errorf("down did not tell of the volume: %v", err)
+		}
+	})
+}
+
+// The journal knows a VMID on a node that left the cluster. All VMs are removed, and what nobody can look at is reported.
+func TestDownAfterANodeLeftTheCluster(t *testing.T) {
+	onBothMajors(t, func(t *testing.T, major int) {
+		c := offline(t, major, true)
+		if err := c.up(); err != nil {
+			t.Fatal(err)
+		}
+		err := c.with(func(run *labrun.Run) error {
+			intent, err := run.Journal.Intend(journal.Intent{Op: journal.OpClone, VM: "z", Node: "gone", VMID: 9109})
+			return errors.Join(err, run.Journal.Finished(intent, journal.ResultFailed, nil))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.down()
+		if nodes := leftOn(err); !slices.Equal(nodes, []string{"gone"}) {
+			t.Errorf("left on %v: %v", nodes, err)
+		}
+		if places := c.places(); len(places) > 0 {
+			t.Errorf("VMs are left: %v: %v", places, err)
 		}
 	})
 }
