@@ -69,13 +69,16 @@ func mayPass(err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs} {
+	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk} {
 		if errors.Is(err, lasting) {
 			return false
 		}
 	}
 	return true
 }
+
+// errOwnDisk is why a VM is not destroyed.
+var errOwnDisk = errors.New("detach it first, or do not say that it is to be left")
 
 // errNotOurs is why a VM of the plan is left alone.
 var errNotOurs = errors.New("it does not carry the lab's mark any more")
@@ -255,6 +258,9 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	}
 	known := e.Journal.State().Known(int(ref.ID))
 	disks := disksOf(config, ref.ID)
+	if at := slices.IndexFunc(disks, func(disk string) bool { return slices.Contains(e.Leave, disk) }); at >= 0 {
+		return fmt.Errorf("volume %s is in the configuration of VM %d and would go with it: %w", disks[at], ref.ID, errOwnDisk)
+	}
 	known.Disks = append(known.Disks, disks...)
 	sweep := len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) == 0
 	remove := e.destroyChange(name, ref, sweep)

@@ -71,6 +71,11 @@ func TestDisksThatWereThereBeforeStayWithoutState(t *testing.T) {
 func TestADiskOfUnknownOriginIsReported(t *testing.T) {
 	tell(t, 1, withOrphans("vm-9100-disk-1", "vm-9100-disk-3"), func(s story) {
 		s.mustUp()
+		own := s.process(0, never)
+		own.Leave = []string{"zfs:base-9000-disk-0/vm-9100-disk-0"}
+		if _, err := own.down(s.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "would go with it: detach it first") {
+			s.Errorf("error %v", err)
+		}
 		err := s.downLeaves()
 		for _, want := range []string{"look at them before removing them", "pvesm free zfs:vm-9100-disk-1", "pvesm free zfs:vm-9100-disk-3"} {
 			if !strings.Contains(err.Error(), want) {
