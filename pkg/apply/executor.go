@@ -19,6 +19,7 @@ type Reader interface {
 	Storages(ctx context.Context, node string) ([]pve.Storage, error)
 	Volumes(ctx context.Context, node, storage string, owner pve.VMID) ([]pve.Volume, error)
 	Tasks(ctx context.Context, node string, filter pve.TaskFilter) ([]pve.Task, error)
+	TaskLog(ctx context.Context, task pve.UPID, tail int) ([]string, error)
 	Wait(ctx context.Context, task pve.UPID, observe func(pve.TaskStatus)) (pve.TaskStatus, error)
 	// Ahead sends nothing: it tells how far this machine's clock is ahead of the server's, if that is known.
 	Ahead() (ahead time.Duration, known bool)

@@ -133,10 +133,31 @@ func (e *Executor) mayHaveBegun(ctx context.Context, intent journal.OpenIntent, 
 	tasks = slices.DeleteFunc(tasks, func(task pve.Task) bool {
 		return task.UPID.User != e.Token || slices.Contains(state.Tasks, task.UPID.String())
 	})
-	if len(tasks) == 0 || slices.ContainsFunc(tasks, func(task pve.Task) bool { return task.Running || task.Failed() }) {
-		return len(tasks) > 0, nil
+	for _, task := range tasks {
+		if may, err := e.mayBeOf(ctx, intent, task); may || err != nil {
+			return may, err
+		}
 	}
-	return e.API.VMIDTaken(ctx, pve.VMID(intent.VMID)) // what ended well made a VM
+	return false, nil
+}
+
+// mayBeOf says whether a task may be that of the intent. Tasks of clones are filed under the template, and only some tell
+// where the clone went. One that ended well made a VM: not ours when no VM has our VMID.
+func (e *Executor) mayBeOf(ctx context.Context, intent journal.OpenIntent, task pve.Task) (bool, error) {
+	if intent.Op != journal.OpClone {
+		return true, nil
+	}
+	log, err := e.API.TaskLog(ctx, task.UPID, 0)
+	if err != nil && !errors.Is(err, pve.ErrNotFound) {
+		return false, err
+	}
+	switch into := pve.ClonedInto(log); {
+	case into != 0:
+		return into == pve.VMID(intent.VMID), nil
+	case task.Running, task.Failed():
+		return true, nil
+	}
+	return e.API.VMIDTaken(ctx, pve.VMID(intent.VMID))
 }
 
 func pause(ctx context.Context, wait time.Duration) error {

@@ -16,7 +16,6 @@ import (
 type API interface {
 	apply.API
 	Nodes(ctx context.Context) ([]pve.Node, error)
-	TaskLog(ctx context.Context, task pve.UPID, tail int) ([]string, error)
 	Version(ctx context.Context) (pve.Version, error)
 	Permissions(ctx context.Context, path string) (map[string][]string, error)
 	StorageConfigs(ctx context.Context) ([]pve.StorageConfig, error)

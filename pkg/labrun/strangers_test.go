@@ -158,8 +158,8 @@ func (s story) leaves(what string) {
 	}
 }
 
-// A clone that never arrived cannot be told from one of another lab that the same token made then. As long as somebody's VM has the
-// VMID nothing shows whose it is, but a person knows.
+// On PVE 8 a clone that never arrived cannot be told from one of another lab that the same token made then. As long as somebody's
+// VM has the VMID nothing shows whose it is, but a person knows. From 9 on the clones' logs tell.
 func TestAVMThatTookTheVMIDIsLeftOnAPersonsWord(t *testing.T) {
 	tell(t, 1, behind(0), func(s story) {
 		_ = s.process(1, beforeSend).up(s.Context(), s.spec)
@@ -168,9 +168,15 @@ func TestAVMThatTookTheVMIDIsLeftOnAPersonsWord(t *testing.T) {
 			s.Fatal(err)
 		}
 		s.asRoot("POST", "/nodes/pve/qemu", "vmid", "9100", "name", "foreign")
-		for range 2 {
-			if err := s.downLeaves(); !strings.Contains(err.Error(), "`labctl down --leave VMID`") {
-				s.Errorf("the operator is told: %v", err)
+		if logsTell := strings.HasSuffix(s.Name(), "PVE_9"); logsTell {
+			if _, err := s.process(0, never).down(s.Context(), s.spec); err != nil {
+				s.Error(err)
+			}
+		} else {
+			for range 2 {
+				if err := s.downLeaves(); !strings.Contains(err.Error(), "`labctl down --leave VMID`") {
+					s.Errorf("the operator is told: %v", err)
+				}
 			}
 		}
 		if _, err := s.process(0, never).down(s.Context(), another); err != nil {

@@ -155,19 +155,8 @@ func (r *Run) isOthers(ctx context.Context, task pve.UPID) bool {
 		return false
 	}
 	log, err := r.Server.API.TaskLog(ctx, task, 0)
-	into := clonedInto(log)
+	into := pve.ClonedInto(log)
 	return err == nil && into != 0 && !r.inRange(into)
-}
-
-// clonedInto is the VMID that a clone's log names, as it does from 9 on (pve-api lab-findings §37), or 0.
-func clonedInto(log []string) pve.VMID {
-	for _, line := range log {
-		var source, into pve.VMID
-		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &into); n == 2 {
-			return into
-		}
-	}
-	return 0
 }
 
 // trace is what one task tells.
@@ -194,7 +183,7 @@ func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 	if err != nil && !errors.Is(err, pve.ErrNotFound) { // a node may list a task whose log is gone: it does not tell then
 		return trace{}, err
 	}
-	switch found.id = clonedInto(log); {
+	switch found.id = pve.ClonedInto(log); {
 	case found.id == 0:
 		return trace{nameless: true, killed: found.killed}, nil
 	case !r.inRange(found.id):

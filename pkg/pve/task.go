@@ -71,6 +71,17 @@ func (c *Client) TaskStatus(ctx context.Context, upid UPID) (TaskStatus, error) 
 // allLines asks for a whole log; without a limit PVE sends 50 lines.
 const allLines = 1_000_000
 
+// ClonedInto is the VMID that the log of a clone's task names, as it does from PVE 9 on (pve-api lab-findings §37), or 0.
+func ClonedInto(log []string) VMID {
+	for _, line := range log {
+		var source, into VMID
+		if n, _ := fmt.Sscanf(line, "creating a clone of VM %d with ID %d", &source, &into); n == 2 {
+			return into
+		}
+	}
+	return 0
+}
+
 // TaskLog returns the last lines of a task's log, or with tail ≤ 0 all of it.
 // It costs a second request when the log is longer than tail.
 func (c *Client) TaskLog(ctx context.Context, upid UPID, tail int) ([]string, error) {
