@@ -26,6 +26,7 @@ type app struct {
 	args   []string // the command line
 	given  []string // its flags that an advised command needs too
 	lab    string   // as named on the command line
+	byName bool     // it is the name of a lab that is up, and not a file
 	spared []string // volumes and VMIDs that `down` is told to leave alone
 	// again are the words of the command that removes what is left, where `down` does not.
 	again string

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,18 @@ down fails: remove it yourself, or say with --leave that it is somebody else's. 
 // addLeave lets a person say what is somebody else's, wherever doubt about it may fail a removal.
 func (a *app) addLeave(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME`, such as zfs:vm-9100-disk-0, or VMID that is somebody else's: leave it alone (repeatable)")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		for _, word := range a.spared {
+			if !leavable.MatchString(word) {
+				return usagef("--leave %s: give a volume, such as zfs:vm-9100-disk-0, or a VMID", word)
+			}
+		}
+		return nil
+	}
 }
+
+// leavable is a VMID, or a volume's ID as the storages of PVE list it: STORAGE:VOLUME.
+var leavable = regexp.MustCompile(`^([0-9]+|[^:\s]+:\S+)$`)
 
 // removed is what `down` prints as JSON.
 type removed struct {

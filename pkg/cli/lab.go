@@ -58,6 +58,7 @@ func (a *app) loadKnown(args []string) (labrun.Spec, error) {
 		return labrun.Spec{}, errors.Join(err, listErr)
 	}
 	if len(args) > 0 && slices.Contains(known, args[0]) {
+		a.byName = true
 		return a.labStore().SavedSpec(args[0])
 	}
 	up := "no lab is up from this state directory"

@@ -60,6 +60,9 @@ type vmStatus struct {
 	Drift   string `json:"drift,omitempty"`
 }
 
+// isOther says that the spec asks for another VM, or for none.
+func (s vmStatus) isOther() bool { return s.Drift != "" || s.State == stateExtra }
+
 // The states of a lab and of a VM.
 const (
 	stateDown    = "down"
@@ -88,7 +91,11 @@ func (a *app) status(ctx context.Context, file labrun.Spec, busy bool) error {
 	if busy {
 		out.isBusy()
 	}
-	out.Advice = a.spellOut(out.advice(state))
+	up := "`labctl up`"
+	if a.byName {
+		up = "`labctl up FILE`" // `up` takes no name
+	}
+	out.Advice = a.spellOut(out.advice(state, up))
 	if was := elsewhere(state, url); was != "" && a.flags.sandbox == "" {
 		out.Unproved = false
 		out.Advice = fmt.Sprintf("this lab was brought up on %s, and the configuration says %s: set pve.url to where the lab is", was, url)
@@ -117,8 +124,8 @@ func (s *labStatus) isBusy() {
 	}
 }
 
-// advice is what to do about a lab that is neither up nor down.
-func (s *labStatus) advice(state *journal.State) string {
+// advice is what to do about a lab that is neither up nor down. Up is the command that brings it up.
+func (s *labStatus) advice(state *journal.State, up string) string {
 	switch {
 	case s.Busy:
 		return "another labctl is at work on this lab: wait until it is done"
@@ -126,8 +133,10 @@ func (s *labStatus) advice(state *journal.State) string {
 		return "the state of this lab is lost: `labctl down` removes what there is"
 	case s.Unproved:
 		return "removal not proved: its VMs are gone, but perhaps not their volumes: `labctl down` removes what there is"
+	case slices.ContainsFunc(s.VMs, vmStatus.isOther): // `up` goes on with no such lab
+		return "the lab is not what its spec asks for: `labctl down` removes it, and then " + up + " makes it anew"
 	case s.State == statePartial:
-		return "`labctl up` does what is left to do, `labctl down` removes what there is"
+		return up + " does what is left to do, `labctl down` removes what there is"
 	default:
 		return ""
 	}
@@ -213,7 +222,7 @@ func newVMStatus(lab *labspec.Lab, vm labspec.VM, state *journal.State, observed
 		status.State, status.Address = stateReady, state.Fact(vm.Name, factAddress)
 	}
 	if drift := (*plan.DriftError)(nil); errors.As(plan.DriftWhenUp(lab, vm, status.VMID, found.Config), &drift) {
-		status.Drift = drift.Error()
+		status.Drift = drift.Differs()
 	}
 	return status
 }

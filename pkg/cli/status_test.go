@@ -14,6 +14,14 @@ func TestAdviceOfStatus(t *testing.T) {
 		state  *journal.State
 		want   string
 	}{
+		{
+			"changed", labStatus{State: statePartial, VMs: []vmStatus{{State: stateReady, Drift: "cores is 2, wanted 1"}}}, active,
+			"the lab is not what its spec asks for: `labctl down` removes it, and then `labctl up` makes it anew",
+		},
+		{
+			"with a VM too many", labStatus{State: statePartial, VMs: []vmStatus{{State: stateAbsent}, {State: stateExtra}}}, active,
+			"the lab is not what its spec asks for: `labctl down` removes it, and then `labctl up` makes it anew",
+		},
 		{"up", labStatus{State: stateUp}, active, ""},
 		{"down", labStatus{State: stateDown}, none, ""},
 		{"state lost", labStatus{State: stateUp}, none, "the state of this lab is lost: `labctl down` removes what there is"},
@@ -24,7 +32,7 @@ func TestAdviceOfStatus(t *testing.T) {
 		},
 		{"under way", labStatus{State: statePartial, Busy: true}, active, "another labctl is at work on this lab: wait until it is done"},
 	} {
-		if got := test.status.advice(test.state); got != test.want {
+		if got := test.status.advice(test.state, "`labctl up`"); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}

@@ -3,8 +3,10 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Sequence is what happens to one VM, in order. Sequences of different VMs may run side by side.
@@ -72,15 +74,16 @@ type DriftError struct {
 // Difference is one setting that is not as asked.
 type Difference struct{ Key, Want, Got string }
 
-// Error lists every difference.
+// Error lists every difference, and says what to do.
 func (e *DriftError) Error() string {
-	text := fmt.Sprintf("VM %s (%d) is not what the spec asks for:", e.VM, e.VMID)
-	for _, difference := range e.Differences {
-		got := difference.Got
-		if got == "" {
-			got = "unset"
-		}
-		text += fmt.Sprintf(" %s is %s, wanted %s;", difference.Key, got, difference.Want)
+	return e.Differs() + "; run `labctl down` and `labctl up` again"
+}
+
+// Differs lists every difference.
+func (e *DriftError) Differs() string {
+	differs := make([]string, len(e.Differences))
+	for i, difference := range e.Differences {
+		differs[i] = fmt.Sprintf("%s is %s, wanted %s", difference.Key, cmp.Or(difference.Got, "unset"), difference.Want)
 	}
-	return text + " run `labctl down` and `labctl up` again"
+	return fmt.Sprintf("VM %s (%d) is not what the spec asks for: %s", e.VM, e.VMID, strings.Join(differs, "; "))
 }
