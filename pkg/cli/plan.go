@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,7 +96,7 @@ func (p planned) writeText(w io.Writer) error {
 			text += "  is up; nothing to do\n"
 		}
 		for _, step := range sequence.Steps {
-			text += fmt.Sprintf("  %-10s %s\n", step.Name(), step.Detail())
+			text += strings.TrimRight(fmt.Sprintf("  %-10s %s", step.Name(), step.Detail()), " ") + "\n"
 		}
 	}
 	text += fmt.Sprintf("\nSuite %s: %d targets x %d workloads x %d block(s) = %d trials, at least %s\n",

@@ -17,7 +17,11 @@ type NotFoundError struct {
 
 // Error lists what there is.
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("no run %q; known are %s", e.Ref, strings.Join(e.Known, ", "))
+	known := strings.Join(e.Known, ", ")
+	if e.Ref == Latest {
+		return "no run has been recorded yet: `labctl bench` records one; known are " + known
+	}
+	return fmt.Sprintf("no run %q; known are %s", e.Ref, known)
 }
 
 // Damage is one file of a run that cannot be used.

@@ -265,6 +265,14 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// Whoever has measured nothing asked for nothing by a wrong name.
+func TestLatestOfNone(t *testing.T) {
+	_, err := open(t).Load(results.Latest)
+	if want := "no run has been recorded yet: `labctl bench` records one; known are blog:2023-08-23, blog:2023-09-12"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestList(t *testing.T) {
 	s := finished(t)
 	check(t, create(t, s, results.Run{ID: "20250102T150405Z-0000"}).Close())
