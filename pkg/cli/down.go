@@ -137,9 +137,9 @@ func (a *app) forgetWithSandbox(ctx context.Context, lab string) (err error) {
 	return nil
 }
 
-// stopIfUnused stops the sandbox when its last lab is gone.
+// stopIfUnused stops the sandbox in the background when its last lab is gone.
 func (a *app) stopIfUnused(ctx context.Context, server *server) error {
-	if server == nil || server.sandbox == nil {
+	if server == nil || server.sandbox == nil || server.sandbox.Foreground {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopTime, errors.New("gave up after "+stopTime.String()))

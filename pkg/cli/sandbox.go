@@ -132,7 +132,8 @@ func (a *app) serveSandbox(ctx context.Context, flags serveFlags) error {
 	}
 	err = sandbox.Serve(ctx, sandbox.Options{
 		Dir: a.sandboxDir(), Listen: flags.listen, Major: flags.major, Nodes: flags.nodes, Realistic: flags.realistic, Logger: a.log, Image: image,
-		Adjust: []pvesim.Option{pvesim.WithFaults(plan), pvesim.WithLogger(a.log)},
+		Foreground: !flags.background,
+		Adjust:     []pvesim.Option{pvesim.WithFaults(plan), pvesim.WithLogger(a.log)},
 	}, func(info sandbox.Info) error {
 		isReady = true
 		return ready(info)

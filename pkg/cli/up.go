@@ -55,6 +55,10 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 		if changed && !options.quiet && !run.Active() {
 			a.lastWord = func(int) string { return "labctl: lab " + spec.Lab.Name + " is down again: nothing of this up is left" }
 		}
+		if (options.keep || options.keepGoing) && changed && !options.quiet && run.Active() {
+			kept := a.spellOut("labctl: what was made of lab " + spec.Lab.Name + " is left: `labctl up` goes on with it, `labctl down` removes it")
+			a.lastWord = func(int) string { return kept }
+		}
 		return errors.Join(err, run.closeFailed(ctx, changed))
 	case !changed:
 		a.progress().Line("lab %s is up already; nothing to change", run.Lab.Name)

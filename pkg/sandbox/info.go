@@ -28,6 +28,8 @@ type Info struct {
 	Machines    string `json:"machines,omitempty"` // folder of the virtual machines, with their consoles
 	KVM         bool   `json:"kvm"`                // they run with KVM
 	NoKVM       string `json:"no_kvm,omitempty"`   // why they do not
+	// Foreground says that a person runs it in a terminal, and ends it there.
+	Foreground bool `json:"foreground,omitempty"`
 }
 
 // What the VMs of a sandbox are.

@@ -33,6 +33,8 @@ type Options struct {
 	Nodes  int    // 1, or 3 for a cluster whose storages are local to each node; 0 is 1
 	// Realistic makes tasks take as long as on a small server; otherwise they take tenths of a second.
 	Realistic bool
+	// Foreground is told to whoever finds the sandbox: it is not theirs to end with the last lab.
+	Foreground bool
 	// Adjust changes the emulated cluster before it starts, such as by a fault plan; it may be nil.
 	Adjust []pvesim.Option
 	Logger *slog.Logger
@@ -126,6 +128,7 @@ func serve(ctx context.Context, options Options, guests *guests, ready func(Info
 	info := Info{
 		PID: self.pid, Started: self.started, Major: options.Major, URL: "https://" + api.Addr().String(), Fingerprint: pvesim.Fingerprint(certificate),
 		TokenID: pvesim.SandboxTokenID, TokenSecret: secret, Gateway: way.Addr().String(), Host: host,
+		Foreground: options.Foreground,
 	}
 	guests.describe(&info)
 	if err := errors.Join(info.write(options.Dir), ready(info)); err != nil {
