@@ -29,9 +29,9 @@ func (o Observed) FindTemplateFor(ctx context.Context, api TemplateAPI, node str
 	if err != nil {
 		return Template{}, err
 	}
-	storages, err := api.Storages(ctx, node)
+	storages, err := storagesOf(ctx, api, node)
 	if err != nil {
-		return Template{}, fmt.Errorf("listing the storages of node %s: %w", node, err)
+		return Template{}, err
 	}
 	for _, drive := range template.Config.Drives() {
 		storage, _, stored := strings.Cut(drive.Volume, ":")

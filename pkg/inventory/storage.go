@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,9 +17,9 @@ type StorageAPI interface {
 
 // CheckStorages says which of the named storages cannot hold VM disks on the node, and what can.
 func CheckStorages(ctx context.Context, api StorageAPI, node string, names []string) error {
-	storages, err := api.Storages(ctx, node)
+	storages, err := storagesOf(ctx, api, node)
 	if err != nil {
-		return fmt.Errorf("listing the storages of node %s: %w", node, err)
+		return err
 	}
 	var usable []string
 	for _, storage := range storages {
@@ -34,6 +35,18 @@ func CheckStorages(ctx context.Context, api StorageAPI, node string, names []str
 		}
 	}
 	return nil
+}
+
+// storagesOf lists the storages of a node that is named in a lab spec or by a person.
+func storagesOf(ctx context.Context, api StorageAPI, node string) ([]pve.Storage, error) {
+	storages, err := api.Storages(ctx, node)
+	switch {
+	case errors.Is(err, pve.ErrNotFound):
+		return nil, fmt.Errorf("the server has no node %s: correct node: in the lab spec, or --node: %w", node, err)
+	case err != nil:
+		return nil, fmt.Errorf("listing the storages of node %s: %w", node, err)
+	}
+	return storages, nil
 }
 
 func orNone(names []string) string {

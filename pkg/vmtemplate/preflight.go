@@ -31,12 +31,12 @@ func (e *UnsupportedError) Error() string {
 
 // imageStorage finds where the image can lie, and checks what can be checked before anything is made.
 func (b *Builder) imageStorage(ctx context.Context, wanted Wanted) (string, error) {
+	if err := inventory.CheckStorages(ctx, b.API, wanted.Node, []string{wanted.Storage}); err != nil {
+		return "", err
+	}
 	storages, err := b.API.Storages(ctx, wanted.Node)
 	if err != nil {
 		return "", fmt.Errorf("listing the storages of node %s: %w", wanted.Node, err)
-	}
-	if err := inventory.CheckStorages(ctx, b.API, wanted.Node, []string{wanted.Storage}); err != nil {
-		return "", err
 	}
 	var usable []string
 	for _, storage := range storages {
