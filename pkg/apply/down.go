@@ -78,7 +78,7 @@ func mayPass(err error) bool {
 }
 
 // errOwnDisk is why a VM is not destroyed.
-var errOwnDisk = errors.New("detach it first, or do not say that it is to be left")
+var errOwnDisk = errors.New("give it to another VM first, or do not say that it is to be left")
 
 // errNotOurs is why a VM of the plan is left alone.
 var errNotOurs = errors.New("it does not carry the lab's mark any more")
@@ -259,7 +259,8 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	known := e.Journal.State().Known(int(ref.ID))
 	disks := disksOf(config, ref.ID)
 	if at := slices.IndexFunc(disks, func(disk string) bool { return slices.Contains(e.Leave, disk) }); at >= 0 {
-		return fmt.Errorf("volume %s is in the configuration of VM %d and would go with it: %w", disks[at], ref.ID, errOwnDisk)
+		err := fmt.Errorf("volume %s is in the configuration of VM %d and would go with it: %w", disks[at], ref.ID, errOwnDisk)
+		return &LeftoverError{VM: name, Ref: ref, Err: err}
 	}
 	known.Disks = append(known.Disks, disks...)
 	sweep := len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) == 0

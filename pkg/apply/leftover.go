@@ -36,7 +36,11 @@ func (e *LeftoverError) Error() string {
 	for _, volume := range e.Volumes {
 		fmt.Fprintf(&text, "; volume %s is left", volume.ID)
 	}
-	fmt.Fprintf(&text, "\n  run `labctl down` again, or as root on %s:", e.Ref.Node)
+	again := "run `labctl down` again, or as root on"
+	if errors.Is(e.Err, errOwnDisk) {
+		again = "as root on"
+	}
+	fmt.Fprintf(&text, "\n  %s %s:", again, e.Ref.Node)
 	for _, command := range e.Commands() {
 		text.WriteString("\n    " + command)
 	}
@@ -67,6 +71,9 @@ func (e *LeftoverError) Commands() []string {
 			commands[i] = "pvesm free " + volume.ID
 		}
 		return commands
+	}
+	if errors.Is(e.Err, errOwnDisk) {
+		return []string{fmt.Sprintf("qm disk move %d DISK --target-vmid VMID --target-disk DISK   # as `qm config %d` names the disk", e.Ref.ID, e.Ref.ID)}
 	}
 	if e.Unproved {
 		return []string{fmt.Sprintf("pvesm list STORAGE --vmid %d   # compare with `qm config %d`", e.Ref.ID, e.Ref.ID)}

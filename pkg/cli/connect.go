@@ -36,10 +36,16 @@ func (a *app) connect(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	server, err := newServer(config)
-	if proxy := a.config.GetString(keySSHProxy); err == nil && proxy != "" {
+	if err != nil {
+		return nil, err
+	}
+	if proxy := a.config.GetString(keySSHProxy); proxy != "" {
+		if _, _, err := net.SplitHostPort(proxy); err != nil {
+			return nil, usagef("%s: %w: give it as host:port", keySSHProxy, err)
+		}
 		server.dialer = remote.ProxyDialer(proxy)
 	}
-	return server, err
+	return server, nil
 }
 
 func newServer(config pve.Config) (*server, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -75,7 +76,7 @@ func readLab(name string) ([]byte, error) {
 			return text, nil
 		}
 	}
-	text, err := os.ReadFile(name)
+	text, err := readSome(name, labspec.MaxFileBytes+1) // of a longer one labspec says that it is too long
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &usageError{&noLabError{name}}
 	}
@@ -83,6 +84,16 @@ func readLab(name string) ([]byte, error) {
 		return nil, usagef("reading the lab: %w", err)
 	}
 	return text, nil
+}
+
+// readSome reads a file, which may have no end, up to a size.
+func readSome(path string, sizeBytes int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, sizeBytes))
 }
 
 func builtInLabs() []string {

@@ -113,16 +113,28 @@ func prepare(file *os.File, size int64) error {
 	return atomicfile.SyncDir(filepath.Dir(file.Name()))
 }
 
+// contents reads a journal. Other things of that name could have no end.
+func contents(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("is no regular file")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // load replays the file and returns the length of its whole lines. With a *CorruptError, for the first line that cannot be
 // read, comes what the other lines say.
 func load(path string) (*State, int64, error) {
 	state := newState()
-	data, err := os.ReadFile(path)
+	data, err := contents(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading journal: %w", err)
+		return nil, 0, fmt.Errorf("reading journal: %w (remove what is there: `labctl down` finds a lab without its state)", err)
 	}
 	var damage error
 	var size int64

@@ -96,8 +96,8 @@ func (s Store) SavedSpec(lab string) (Spec, error) {
 		return Spec{}, fmt.Errorf("reading the spec with which lab %s was brought up: %w", lab, err)
 	}
 	parsed, err := labspec.Parse(path, text)
-	if err != nil {
-		return Spec{}, err
+	if err != nil { // no mistake of the person who asks
+		return Spec{}, fmt.Errorf("the copy of lab %s's spec in the state directory is damaged (%v): give the lab's own file, as in `labctl down FILE`", lab, err) //nolint:errorlint
 	}
 	return Spec{Lab: parsed, Text: text}, nil
 }

@@ -39,6 +39,9 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 	if err != nil {
 		return Removed{}, r.mayBeLeft(err)
 	}
+	if err := r.checkLeave(observed); err != nil {
+		return Removed{}, err
+	}
 	r.tellStrange(observed)
 	if (!wasUp || r.Journal.State().Damaged()) && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
 		// What is not in the journal would not be remembered.
@@ -65,6 +68,17 @@ func (r *Run) tellStrange(observed inventory.Observed) {
 			r.labs.Talk.Line("VM %d was made from another state directory than %s: whoever measures there loses it", vm.Ref.ID, r.labs.Store.Root)
 		}
 	}
+}
+
+// checkLeave refuses to remove the lab when a person says of one of its VMs that it is somebody else's.
+func (r *Run) checkLeave(observed inventory.Observed) error {
+	for _, vm := range observed.VMs {
+		if slices.Contains(r.labs.Leave, vm.Ref.ID.String()) {
+			return fmt.Errorf("VM %s (%d) is to be left, and its notes carry the mark of lab %s: nothing was removed; take the mark out of its notes if it is not the lab's, or do not leave it",
+				vm.Mark.VM, vm.Ref.ID, r.Lab.Name)
+		}
+	}
+	return nil
 }
 
 // find waits until nothing is under way and looks for everything of the lab.

@@ -73,7 +73,7 @@ func TestADiskOfUnknownOriginIsReported(t *testing.T) {
 		s.mustUp()
 		own := s.process(0, never)
 		own.Leave = []string{"zfs:base-9000-disk-0/vm-9100-disk-0"}
-		if _, err := own.down(s.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "would go with it: detach it first") {
+		if _, err := own.down(s.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "would go with it: give it to another VM first") {
 			s.Errorf("error %v", err)
 		}
 		err := s.downLeaves()

@@ -61,11 +61,12 @@ func (s Store) past() string { return filepath.Join(s.Root, "past") }
 
 // archive keeps the journal of an ended lab run and removes the rest of its state.
 func (s Store) archive(dir, lab, runID string) error {
-	if err := os.MkdirAll(s.past(), 0o700); err != nil {
-		return fmt.Errorf("keeping the journal: %w", err)
+	err := os.MkdirAll(s.past(), 0o700)
+	if err == nil {
+		err = os.Rename(filepath.Join(dir, journalFile), filepath.Join(s.past(), lab+"-"+runID+".jsonl"))
 	}
-	if err := os.Rename(filepath.Join(dir, journalFile), filepath.Join(s.past(), lab+"-"+runID+".jsonl")); err != nil {
-		return fmt.Errorf("keeping the journal: %w", err)
+	if err != nil {
+		return fmt.Errorf("everything of lab %s is removed, with proof, but its journal cannot be put away: %w (make %s a directory that can be written, and run `labctl down` again)", lab, err, s.past())
 	}
 	return removeState(dir)
 }

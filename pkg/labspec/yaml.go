@@ -13,8 +13,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFileSize keeps the parser, whose time grows with the square of the nesting, within seconds for any input.
-const maxFileSize = 64 << 10
+// MaxFileBytes is how many bytes a lab file may have. It keeps the parser, whose time grows with the square of the nesting, within seconds for any input.
+const MaxFileBytes = 64 << 10
 
 // start is the place of problems that concern the file as a whole.
 var start = position{1, 1}
@@ -30,8 +30,8 @@ type yamlError struct {
 // only with errors; errors may come with a node, which then lacks the refused parts.
 func parseYAML(data []byte) (*node, []yamlError) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if len(data) > maxFileSize {
-		return nil, []yamlError{{start, valueError{fmt.Sprintf("the file has %d bytes", len(data)), "a lab file has at most 65536"}}}
+	if len(data) > MaxFileBytes {
+		return nil, []yamlError{{start, valueError{"the file is too long", fmt.Sprintf("a lab file has at most %d bytes", MaxFileBytes)}}}
 	}
 	if !utf8.Valid(data) {
 		return nil, []yamlError{{start, valueError{"the file is not UTF-8 text", "save it as UTF-8"}}}
