@@ -43,10 +43,10 @@ func lyingUnder(known journal.VM, leave []string, found []pve.Volume) lying {
 
 // madeOnce says that all disks of ours under the VMID are those that our VM's configuration named. PVE gives a new disk the lowest
 // number that is free on its storage (PVE::Storage::Plugin, get_next_vm_diskname), so that a lower one was taken before:
-// unless another clone of ours went there, of this run or by the task list of one before it, or a configuration failed between
+// unless another clone of ours may have gone there, of this run or by the task list of one before it, or a configuration failed between
 // the allocation and the note of it, and was sent again.
 func madeOnce(known journal.VM) bool {
-	if known.Clones > 1 || (known.Clones == 1 && (known.Has(journal.OpTraced) || known.Has(journal.OpKilled))) {
+	if known.Lossy || known.Clones > 1 || (known.Clones == 1 && (known.Has(journal.OpTraced) || known.Has(journal.OpKilled))) {
 		return false
 	}
 	sent := slices.DeleteFunc(slices.Concat(known.Done, known.Failed), func(op journal.Op) bool { return op != journal.OpConfigure })

@@ -54,6 +54,8 @@ type VM struct {
 	Failed []Op     // those that were begun and failed, in order
 	Disks  []string // the volumes that its configuration is known to have named, by ID
 	Clones int      // how many clones were announced
+	// Lossy says that lines about it may be lost: the four before it may lack something. Only Known tells.
+	Lossy bool
 
 	touched bool
 	acted   bool // the run announced a change, and does not only know of others'
@@ -106,7 +108,7 @@ func (s *State) VM(name string) (VM, bool) {
 
 // Known returns what is known of a VMID, on whatever node.
 func (s *State) Known(vmid int) VM {
-	known := VM{VMID: vmid}
+	known := VM{VMID: vmid, Lossy: s.lossy || s.Damaged()}
 	for _, vm := range s.VMs {
 		if vm.VMID != vmid {
 			continue

@@ -92,15 +92,7 @@ func TestTracesAfterARunThatEndedByAFastClock(t *testing.T) {
 		if err := other.up(s.Context(), s.spec); err == nil {
 			s.Fatal("the clone was not killed: the test tests nothing")
 		}
-		err := s.downLeaves()
-		if !strings.Contains(err.Error(), "qm destroy 9100") {
-			s.Errorf("the operator is told: %v", err)
-		}
-		s.root(err)
-		s.mustDown()
-		if removed := s.mustDown(); !removed.Nothing() {
-			s.Errorf("what a past run proved is looked at again: %+v", removed)
-		}
+		s.rootDestroys("9100")
 	})
 }
 

@@ -121,9 +121,7 @@ func unfamiliar(observed inventory.Observed, state *journal.State) inventory.Obs
 		known := state.Known(int(ref.ID)) // by all nodes: a clone's task is not where its VM is
 		return known.Has(journal.OpTraced) && known.OnlyTraced() && !known.Has(journal.OpKilled)
 	}
-	observed.Foreign = slices.DeleteFunc(slices.Clone(observed.Foreign), drop)
-	observed.Unreadable = slices.DeleteFunc(slices.Clone(observed.Unreadable), drop)
-	return observed
+	return withoutStrange(observed, drop)
 }
 
 // spare drops the VMIDs of which the person at work here knows that what has them, and lies under them, is somebody else's. No mark
@@ -136,6 +134,11 @@ func (l *Labs) spare(lab string, observed inventory.Observed) inventory.Observed
 		}
 		return spared
 	}
+	return withoutStrange(observed, drop)
+}
+
+// withoutStrange drops VMIDs that are known to the journal, and that something else has by now.
+func withoutStrange(observed inventory.Observed, drop func(pve.VMRef) bool) inventory.Observed {
 	observed.Foreign = slices.DeleteFunc(slices.Clone(observed.Foreign), drop)
 	observed.Unreadable = slices.DeleteFunc(slices.Clone(observed.Unreadable), drop)
 	return observed

@@ -110,6 +110,20 @@ func (s story) root(err error) {
 	}
 }
 
+// rootDestroys takes the lab down, which tells root to destroy a VM; when root has, nothing is left, and nothing is looked at again.
+func (s story) rootDestroys(vmid string) {
+	s.Helper()
+	err := s.downLeaves()
+	if !strings.Contains(err.Error(), "qm destroy "+vmid) {
+		s.Errorf("the operator is told: %v", err)
+	}
+	s.root(err)
+	s.mustDown()
+	if removed := s.mustDown(); !removed.Nothing() {
+		s.Errorf("the second down had something to do: %+v", removed)
+	}
+}
+
 // The clone of a killed process goes on. Without state, down waits for it: neither the VM nor its VMID shows yet.
 func TestDownWithoutStateAwaitsARunningClone(t *testing.T) {
 	slow := func(topology *pvesim.Topology) { topology.Timings = pvesim.Realistic() }

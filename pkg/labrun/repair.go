@@ -89,16 +89,11 @@ func (l *Labs) rewrite(path, kept string, spec Spec, salvaged *journal.State) er
 	}
 	for _, vm := range salvaged.Touched() {
 		intent := journal.Intent{Op: journal.OpConfigure, VM: vm.Name, Node: vm.Node, VMID: vm.VMID, Disks: vm.Disks}
-		again := journal.Intent{Op: journal.OpClone, VM: vm.Name, Node: vm.Node, VMID: vm.VMID}
 		switch {
 		case vm.OnlyTraced():
 			intent.Op = journal.OpTraced
 		case slices.Contains(vm.Failed, journal.OpClone):
 			intent.Op = journal.OpClone
-			fallthrough
-		default: // lost lines may have been about other clones there
-			note(again, journal.ResultRefused)
-			note(again, journal.ResultRefused)
 		}
 		note(intent, journal.ResultFailed)
 	}
