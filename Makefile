@@ -27,7 +27,7 @@ test:
 	go test $(TESTFLAGS) ./...
 
 kill:
-	go test ./pkg/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
+	go test ./pkg/lab/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
 	go test ./pkg/killtest -kill -v -timeout 40m
 
 # The tests side by side mostly wait.

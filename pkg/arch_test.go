@@ -24,36 +24,36 @@ var arrows = map[string][]string{
 	"lab-specs":  {},
 	"pkg":        {}, // these tests
 
-	"pkg/pve":       {},
-	"pkg/pvesim":    {}, // never pkg/pve: shared encoders would hide shared bugs
-	"pkg/remote":    {},
-	"pkg/fio":       {},
-	"pkg/stats":     {},
-	"pkg/chart":     {},
-	"pkg/labspec":   {"pkg/fio"},
-	"pkg/seed":      {"pkg/labspec", "cloudinit", "pkg/internal/cidata"},
-	"pkg/inventory": {"pkg/pve"},
-	"pkg/plan":      {"pkg/labspec", "pkg/inventory"},
-	"pkg/grants":    {"pkg/labspec", "pkg/inventory", "pkg/plan", "pkg/seed"},
-	"pkg/doctor":    {"pkg/labspec", "pkg/inventory", "pkg/plan", "pkg/grants", "pkg/pve", "pkg/remote"},
-	"pkg/journal":   {"pkg/internal/atomicfile"},
-	"pkg/guest":     {"pkg/pve", "pkg/remote"},
-	"pkg/apply":     {"pkg/labspec", "pkg/plan", "pkg/inventory", "pkg/journal", "pkg/pve", "pkg/seed", "pkg/guest", "pkg/remote"},
-	"pkg/labrun": {
-		"pkg/doctor", "pkg/labspec", "pkg/seed", "pkg/inventory", "pkg/plan", "pkg/journal", "pkg/apply", "pkg/pve", "pkg/remote", "pkg/internal/atomicfile",
+	"pkg/pve":            {},
+	"pkg/pvesim":         {}, // never pkg/pve: shared encoders would hide shared bugs
+	"pkg/remote":         {},
+	"pkg/fio":            {},
+	"pkg/stats":          {},
+	"pkg/chart":          {},
+	"pkg/labspec":        {"pkg/fio"},
+	"pkg/lab/guestsetup": {"pkg/labspec", "cloudinit", "pkg/internal/cidata"},
+	"pkg/lab/inventory":  {"pkg/pve"},
+	"pkg/lab/plan":       {"pkg/labspec", "pkg/lab/inventory"},
+	"pkg/lab/grants":     {"pkg/labspec", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/guestsetup"},
+	"pkg/lab/doctor":     {"pkg/labspec", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/grants", "pkg/pve", "pkg/remote"},
+	"pkg/lab/journal":    {"pkg/internal/atomicfile"},
+	"pkg/lab/guest":      {"pkg/pve", "pkg/remote"},
+	"pkg/lab/change":     {"pkg/labspec", "pkg/lab/plan", "pkg/lab/inventory", "pkg/lab/journal", "pkg/pve", "pkg/lab/guestsetup", "pkg/lab/guest", "pkg/remote"},
+	"pkg/lab/labrun": {
+		"pkg/lab/doctor", "pkg/labspec", "pkg/lab/guestsetup", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/journal", "pkg/lab/change", "pkg/pve", "pkg/remote", "pkg/internal/atomicfile",
 	},
-	"pkg/telemetry": {"pkg/remote"},
-	"pkg/results":   {"pkg/fio", "pkg/internal/atomicfile"},
-	"pkg/validity":  {"pkg/fio", "pkg/telemetry", "pkg/results"},
-	"pkg/suite":     {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/telemetry", "pkg/validity", "pkg/results"},
-	"pkg/compare":   {"pkg/results", "pkg/stats"},
-	"pkg/report":    {"pkg/compare", "pkg/results", "pkg/chart"},
-	"pkg/cli":       {"*"},
-	"pkg/killtest":  {}, // tests of the built binary: they know labctl by its command line only
+	"pkg/telemetry":       {"pkg/remote"},
+	"pkg/results":         {"pkg/fio", "pkg/internal/atomicfile"},
+	"pkg/validity":        {"pkg/fio", "pkg/telemetry", "pkg/results"},
+	"pkg/bench/suite":     {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/telemetry", "pkg/validity", "pkg/results"},
+	"pkg/results/compare": {"pkg/results", "pkg/stats"},
+	"pkg/report":          {"pkg/results/compare", "pkg/results", "pkg/chart"},
+	"pkg/cli":             {"*"},
+	"pkg/killtest":        {}, // tests of the built binary: they know labctl by its command line only
 
-	"pkg/cloudimage": {},
-	"pkg/zvol":       {"pkg/fio"},
-	"pkg/vmtemplate": {"pkg/apply", "pkg/cloudimage", "pkg/inventory", "pkg/journal", "pkg/plan", "pkg/pve"},
+	"pkg/lab/cloudimage": {},
+	"pkg/bench/zvol":     {"pkg/fio"},
+	"pkg/lab/vmtemplate": {"pkg/lab/change", "pkg/lab/cloudimage", "pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
 
 	"pkg/pvesim/owned":              {},
 	"pkg/pvesim/gateway":            {},
@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 		"pkg/remote", "pkg/internal/atomicfile", "cloudinit",
 	},
 
-	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox", "pkg/labspec", "pkg/seed"},
+	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox", "pkg/labspec", "pkg/lab/guestsetup"},
 
 	"pkg/internal/ui":         {},
 	"pkg/internal/atomicfile": {},

@@ -45,11 +45,11 @@ func TestArrowsBite(t *testing.T) {
 		file, imports string
 		wrong         bool
 	}{
-		"allowed":             {"pkg/seed/a.go", "labctl/pkg/labspec", false},
-		"foreign":             {"pkg/seed/a.go", "github.com/spf13/cobra", false},
-		"not in the row":      {"pkg/seed/a.go", "labctl/pkg/fio", true},
-		"below, from a test":  {"pkg/seed/a_test.go", "labctl/pkg/fio", false},
-		"above, from a test":  {"pkg/seed/a_test.go", "labctl/pkg/cli", true},
+		"allowed":             {"pkg/lab/guestsetup/a.go", "labctl/pkg/labspec", false},
+		"foreign":             {"pkg/lab/guestsetup/a.go", "github.com/spf13/cobra", false},
+		"not in the row":      {"pkg/lab/guestsetup/a.go", "labctl/pkg/fio", true},
+		"below, from a test":  {"pkg/lab/guestsetup/a_test.go", "labctl/pkg/fio", false},
+		"above, from a test":  {"pkg/lab/guestsetup/a_test.go", "labctl/pkg/cli", true},
 		"emulator and client": {"pkg/pvesim/a_test.go", "labctl/pkg/pve", true},
 		"everything":          {"pkg/cli/a.go", "labctl/pkg/pvesim", false},
 		"no row":              {"pkg/new/a.go", "fmt", true},

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/grants"
+	"labctl/pkg/lab/grants"
 )
 
 // advice matches a command that a message advises without saying for which lab, and with which flags.

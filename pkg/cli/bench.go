@@ -14,12 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/labrun"
+	"labctl/pkg/bench/suite"
+	"labctl/pkg/lab/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 	"labctl/pkg/report"
 	"labctl/pkg/results"
-	"labctl/pkg/suite"
 )
 
 // benchOptions are the flags of `bench`.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"labctl/pkg/bench/suite"
+	"labctl/pkg/lab/plan"
 	"labctl/pkg/labspec"
-	"labctl/pkg/plan"
-	"labctl/pkg/suite"
 )
 
 // checkVMs refuses to measure VMs that are not what the spec says, since the spec goes into the results as what was

@@ -8,15 +8,15 @@ import (
 	"strings"
 	"time"
 
-	"labctl/pkg/inventory"
-	"labctl/pkg/labrun"
+	"labctl/pkg/bench/suite"
+	"labctl/pkg/bench/zvol"
+	"labctl/pkg/lab/guestsetup"
+	"labctl/pkg/lab/inventory"
+	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/plan"
 	"labctl/pkg/labspec"
-	"labctl/pkg/plan"
 	"labctl/pkg/pve"
 	"labctl/pkg/remote"
-	"labctl/pkg/seed"
-	"labctl/pkg/suite"
-	"labctl/pkg/zvol"
 )
 
 // The facts of a target of the layer host-zvol.
@@ -87,7 +87,7 @@ func (r *labRun) measureZvol(ctx context.Context, options benchOptions) (string,
 		return "", err
 	}
 	defer target.Close()
-	facts, err := factsOf(ctx, target.Host, r.Lab.Host.Name, seed.HostFacts(directory))
+	facts, err := factsOf(ctx, target.Host, r.Lab.Host.Name, guestsetup.HostFacts(directory))
 	if err != nil {
 		return "", err
 	}

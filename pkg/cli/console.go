@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode"
 
-	"labctl/pkg/guest"
+	"labctl/pkg/lab/guest"
 )
 
 // consoleLines is how many lines of a console are shown: enough for a kernel's last words.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"labctl/pkg/guest"
+	"labctl/pkg/lab/guest"
 	"labctl/pkg/sandbox"
 )
 

@@ -12,15 +12,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/doctor"
-	"labctl/pkg/grants"
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/journal"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/doctor"
+	"labctl/pkg/lab/grants"
+	"labctl/pkg/lab/guestsetup"
+	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 	"labctl/pkg/remote"
-	"labctl/pkg/seed"
 )
 
 func newDoctor(a *app) *cobra.Command {
@@ -133,7 +133,7 @@ func (a *app) hostFacts(ctx context.Context, s *server, host labspec.Host) (map[
 	if err != nil {
 		return nil, err
 	}
-	facts, err := factsOf(ctx, connection, host.Name, seed.HostFacts(directory))
+	facts, err := factsOf(ctx, connection, host.Name, guestsetup.HostFacts(directory))
 	return facts, errors.Join(err, connection.Close())
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/labrun"
 	"labctl/pkg/sandbox"
 )
 

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/journal"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/vmtemplate"
 	"labctl/pkg/sandbox"
-	"labctl/pkg/vmtemplate"
 )
 
 func newGC(a *app) *cobra.Command {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"labctl/pkg/bench/suite"
+	"labctl/pkg/lab/guestsetup"
 	"labctl/pkg/remote"
-	"labctl/pkg/seed"
-	"labctl/pkg/suite"
 )
 
 // hostLeftError says that something of a killed bench may be left on the PVE host.
@@ -78,7 +78,7 @@ func (r *labRun) endOnHost(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	facts, err := factsOf(ctx, host, r.Lab.Host.Name, seed.HostFacts(directory))
+	facts, err := factsOf(ctx, host, r.Lab.Host.Name, guestsetup.HostFacts(directory))
 	if err != nil {
 		return err
 	}

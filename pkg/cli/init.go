@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/doctor"
+	"labctl/pkg/lab/doctor"
 	"labctl/pkg/pve"
 )
 

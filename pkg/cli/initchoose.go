@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"labctl/pkg/grants"
 	"labctl/pkg/internal/atomicfile"
+	"labctl/pkg/lab/grants"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 )

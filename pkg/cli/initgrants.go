@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"labctl/pkg/grants"
-	"labctl/pkg/inventory"
+	"labctl/pkg/lab/grants"
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/labspec"
 )
 

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	labspecs "labctl/lab-specs"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/labrun"
 	"labctl/pkg/labspec"
 )
 

@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"labctl/pkg/apply"
-	"labctl/pkg/inventory"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/change"
+	"labctl/pkg/lab/inventory"
+	"labctl/pkg/lab/labrun"
 )
 
 // labRun is a lab that this process holds the lock of, with the way into its guests.
@@ -44,7 +44,7 @@ func (a *app) watchedLabs(into **server, observer *stepObserver) *labrun.Labs {
 }
 
 // gates are shared by all labctl processes that work on the server from this state directory.
-func (a *app) gates(s *server) apply.Gates {
+func (a *app) gates(s *server) change.Gates {
 	return &labrun.FileGates{Dir: filepath.Join(a.stateRoot(), "gates"), Server: s.url}
 }
 

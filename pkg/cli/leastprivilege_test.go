@@ -14,10 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"labctl/pkg/doctor"
-	"labctl/pkg/grants"
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/inventory"
+	"labctl/pkg/lab/doctor"
+	"labctl/pkg/lab/grants"
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pvesim"
 	"labctl/pkg/sandbox"

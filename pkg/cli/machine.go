@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
-	"labctl/pkg/doctor"
-	"labctl/pkg/grants"
+	"labctl/pkg/lab/doctor"
+	"labctl/pkg/lab/grants"
 )
 
 // examineMachine looks at what labctl needs on the machine that it runs on.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"labctl/pkg/apply"
 	"labctl/pkg/internal/ui"
+	"labctl/pkg/lab/change"
 	"labctl/pkg/labspec"
 )
 
@@ -99,7 +99,7 @@ func exitCode(ctx context.Context, err error) int {
 // isLeftover says that something of ours is, or may be, still there. A lab that was not touched since the command line or
 // the configuration is wrong is there, too, but that is not what has to be mended.
 func isLeftover(err error) bool {
-	var left *apply.LeftoverError
+	var left *change.LeftoverError
 	var onHost *hostLeftError
 	var up *stillUpError
 	var usage *usageError

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/labrun"
-	"labctl/pkg/plan"
-	"labctl/pkg/suite"
+	"labctl/pkg/bench/suite"
+	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/plan"
 )
 
 func newPlan(a *app) *cobra.Command {

@@ -7,25 +7,25 @@ import (
 	"net/netip"
 	"strings"
 
-	"labctl/pkg/apply"
-	"labctl/pkg/guest"
-	"labctl/pkg/plan"
+	"labctl/pkg/lab/change"
+	"labctl/pkg/lab/guest"
+	"labctl/pkg/lab/guestsetup"
+	"labctl/pkg/lab/plan"
 	"labctl/pkg/remote"
-	"labctl/pkg/seed"
 )
 
 // readiness lets apply wait for guests.
 type readiness struct{ run *labRun }
 
 // Await waits until the VM can be measured and returns what was learnt of it.
-func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, error) {
+func (r *readiness) Await(ctx context.Context, vm change.VM) (map[string]string, error) {
 	signer, _, err := r.run.Key()
 	if err != nil {
 		return nil, err
 	}
 	waiter := &guest.Waiter{
 		Agent:      r.run.server.agent(),
-		ParseFacts: seed.ParseFacts,
+		ParseFacts: guestsetup.ParseFacts,
 		Connect: func(ctx context.Context, _ guest.VM, address, hostKey string) (guest.Host, error) {
 			target, err := r.run.server.vmTarget(r.run.Lab, vm.Spec.Name, address, hostKey, signer)
 			if err != nil {
@@ -51,8 +51,8 @@ func (r *readiness) Await(ctx context.Context, vm apply.VM) (map[string]string, 
 }
 
 // guest is what to wait for.
-func (r *readiness) guest(vm apply.VM) guest.VM {
-	script := seed.Prepare(vm.Spec)
+func (r *readiness) guest(vm change.VM) guest.VM {
+	script := guestsetup.Prepare(vm.Spec)
 	wanted := guest.VM{
 		Name: vm.Spec.Name, Ref: vm.Ref, MAC: macOf(vm.Config.Raw["net0"]),
 		Prepare: remote.Command{Script: script.Text, Env: script.Env},

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/compare"
 	"labctl/pkg/report"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 // formatSVG is the report format that writes a folder of charts.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/labrun"
 )
 
 // The values of `run --keep`.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
-	"labctl/pkg/guest"
+	"labctl/pkg/lab/guest"
 	"labctl/pkg/pve"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/journal"
+	"labctl/pkg/lab/journal"
 	"labctl/pkg/sandbox"
 )
 

@@ -3,7 +3,7 @@ package cli
 import (
 	"time"
 
-	"labctl/pkg/guest"
+	"labctl/pkg/lab/guest"
 	"labctl/pkg/sandbox"
 )
 

@@ -21,7 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"labctl/pkg/cloudimage"
+	"labctl/pkg/lab/cloudimage"
 )
 
 // publisher is the script command "publisher SHA256": it stands for the publisher of the built-in cloud image, behind the

@@ -11,11 +11,11 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/inventory"
-	"labctl/pkg/journal"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/inventory"
+	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/plan"
 	"labctl/pkg/labspec"
-	"labctl/pkg/plan"
 	"labctl/pkg/sandbox"
 )
 

@@ -3,7 +3,7 @@ package cli
 import (
 	"testing"
 
-	"labctl/pkg/journal"
+	"labctl/pkg/lab/journal"
 )
 
 func TestAdviceOfStatus(t *testing.T) {

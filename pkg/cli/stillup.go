@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"labctl/pkg/journal"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/labrun"
 )
 
 // stillUpError is a `down` that could not begin, for a lab of which something may be on the server.

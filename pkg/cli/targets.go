@@ -9,12 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"labctl/pkg/labrun"
+	"labctl/pkg/bench/suite"
+	"labctl/pkg/lab/guestsetup"
+	"labctl/pkg/lab/labrun"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 	"labctl/pkg/results"
-	"labctl/pkg/seed"
-	"labctl/pkg/suite"
 )
 
 // The facts that the journal keeps of a VM beside those that the guest tells of itself.
@@ -130,12 +130,12 @@ func (r *labRun) connectTarget(ctx context.Context, m *machine) error {
 }
 
 // factsOf runs the script that tells a target's facts.
-func factsOf(ctx context.Context, host *remote.Host, name string, script seed.Script) (map[string]string, error) {
+func factsOf(ctx context.Context, host *remote.Host, name string, script guestsetup.Script) (map[string]string, error) {
 	output, err := host.Run(ctx, remote.Command{Script: script.Text, Env: script.Env})
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its facts: %w", name, err)
 	}
-	facts, err := seed.ParseFacts(output.Stdout)
+	facts, err := guestsetup.ParseFacts(output.Stdout)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its facts: %w", name, err)
 	}
@@ -143,24 +143,24 @@ func factsOf(ctx context.Context, host *remote.Host, name string, script seed.Sc
 }
 
 // target is how to log in, and the script that tells the target's facts.
-func (r *labRun) target(m *machine) (remote.Target, seed.Script, error) {
+func (r *labRun) target(m *machine) (remote.Target, guestsetup.Script, error) {
 	if r.Lab.Host != nil && m.name == r.Lab.Host.Name {
 		target, directory, err := r.app.hostTarget(r.server, *r.Lab.Host)
-		return target, seed.HostFacts(directory), err
+		return target, guestsetup.HostFacts(directory), err
 	}
 	m.isVM = true
 	state := r.Journal.State()
 	vm, _ := state.VM(m.name)
 	m.vmid = vm.VMID
 	if state.Fact(m.name, factVMID) != fmt.Sprint(vm.VMID) {
-		return remote.Target{}, seed.Script{}, fmt.Errorf("VM %s is not ready: run `labctl up` first", m.name)
+		return remote.Target{}, guestsetup.Script{}, fmt.Errorf("VM %s is not ready: run `labctl up` first", m.name)
 	}
 	signer, _, err := r.Key()
 	if err != nil {
-		return remote.Target{}, seed.Script{}, err
+		return remote.Target{}, guestsetup.Script{}, err
 	}
 	target, err := r.server.vmTarget(r.Lab, m.name, state.Fact(m.name, factAddress), state.Fact(m.name, factHostKey), signer)
-	return target, seed.Facts(r.vmSpec(m.name)), err
+	return target, guestsetup.Facts(r.vmSpec(m.name)), err
 }
 
 func (r *labRun) vmSpec(name string) labspec.VM {

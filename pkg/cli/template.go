@@ -14,12 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/cloudimage"
-	"labctl/pkg/inventory"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/cloudimage"
+	"labctl/pkg/lab/inventory"
+	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/vmtemplate"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
-	"labctl/pkg/vmtemplate"
 )
 
 // templateOptions are the flags of `template build`; what they leave open the lab says.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"labctl/pkg/grants"
+	"labctl/pkg/lab/grants"
 	"labctl/pkg/pvesim"
 )
 

@@ -16,12 +16,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"labctl/pkg/cloudimage"
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/cloudimage"
+	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/vmtemplate"
 	"labctl/pkg/pve"
 	"labctl/pkg/pvesim"
-	"labctl/pkg/vmtemplate"
 )
 
 // dyingWire is the network of a process that is killed at one of its changes: from then on nothing gets through.

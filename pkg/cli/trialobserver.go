@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"time"
 
-	"labctl/pkg/compare"
+	"labctl/pkg/bench/suite"
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/results"
-	"labctl/pkg/suite"
+	"labctl/pkg/results/compare"
 )
 
 // trialObserver shows the suite's progress.

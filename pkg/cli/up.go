@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/internal/ui"
-	"labctl/pkg/labrun"
+	"labctl/pkg/lab/labrun"
 )
 
 // upOptions are the flags of `up`.

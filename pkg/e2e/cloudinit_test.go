@@ -11,9 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"labctl/pkg/lab/guestsetup"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
-	"labctl/pkg/seed"
 )
 
 // delivered is the lab small with another way to deliver cloud-init.
@@ -94,11 +94,11 @@ func (w *world) checkSchema(host *remote.Host) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	user, err := seed.UserData(lab, 0, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvPNt/zSDCqBIlcxp0/VXR8Qn9PmuQGCfHEpHBbnbnO a@b")
+	user, err := guestsetup.UserData(lab, 0, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvPNt/zSDCqBIlcxp0/VXR8Qn9PmuQGCfHEpHBbnbnO a@b")
 	if err != nil {
 		w.Fatal(err)
 	}
-	vendor, err := seed.VendorData(lab.VMs[0].DataDisk)
+	vendor, err := guestsetup.VendorData(lab.VMs[0].DataDisk)
 	if err != nil {
 		w.Fatal(err)
 	}

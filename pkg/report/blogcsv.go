@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"labctl/pkg/compare"
+	"labctl/pkg/results/compare"
 )
 
 // blogRows are the lines of <workload>.csv as the blog's run.py wrote them: per target the mean over jobs of IOPS, of

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"labctl/pkg/chart"
-	"labctl/pkg/compare"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 // WriteCharts writes a run's charts below dir and returns the paths of the files: for every workload

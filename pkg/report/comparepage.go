@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"labctl/pkg/compare"
+	"labctl/pkg/results/compare"
 )
 
 // comparisonPage lays a comparison out: on a terminal a group of lines per workload, in Markdown targets × workloads.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"labctl/pkg/compare"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 // writeCSV writes rows with the given line ending.

@@ -3,7 +3,7 @@ package report
 import (
 	"strconv"
 
-	"labctl/pkg/compare"
+	"labctl/pkg/results/compare"
 )
 
 // detailLine is one line of a workload's full table before its numbers are formatted.

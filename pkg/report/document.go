@@ -3,8 +3,8 @@ package report
 import (
 	"time"
 
-	"labctl/pkg/compare"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 // Document is a run as a reader wants it: per workload and target the medians over blocks. It is the JSON report.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"labctl/pkg/compare"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 // notes are the run's own notes and what its numbers cannot say themselves.

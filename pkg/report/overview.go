@@ -6,7 +6,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"labctl/pkg/compare"
+	"labctl/pkg/results/compare"
 )
 
 // overviews show targets × workloads, each workload in its own metric, and how far the best guest is from the host.

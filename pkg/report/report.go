@@ -10,8 +10,8 @@ import (
 	"io"
 	"strings"
 
-	"labctl/pkg/compare"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 // SchemaVersion is the version of the JSON documents this package writes.

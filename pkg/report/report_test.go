@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"labctl/pkg/compare"
 	"labctl/pkg/results"
+	"labctl/pkg/results/compare"
 )
 
 func TestWriteGolden(t *testing.T) {

@@ -1,0 +1,146 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/plan"
+	"labctl/pkg/pve"
+)
+
+// probeRounds is how often leftover volumes are removed and looked for again.
+const probeRounds = 3
+
+// errUnmade is why volumes under our VMID are left alone.
+var errUnmade = errors.New("volumes with this VMID's name were found that nothing proves to be labctl's: look at them before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
+
+// errBesideStrangers is why volumes of ours are left alone.
+var errBesideStrangers = errors.New("a volume that was there before has this VMID's name too, and PVE frees all of them or none")
+
+// errUnproved is why volumes under a VMID that only the server's task list speaks of are left alone.
+var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
+
+// prove shows that no volume of a destroyed VM is left. A token whose rights come from the pool sees no volume of a VMID
+// that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
+// VMID's name (pve-api lab-findings §3). The VMID is one that this lab made itself, and its volumes are looked at first.
+func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where shelf, step plan.Prove) error {
+	if step.Beside {
+		return e.proveBeside(ctx, name, ref, where)
+	}
+	var left []pve.Volume
+	for range probeRounds {
+		err := e.probe(ctx, name, ref)
+		if step.LookOnly && errors.Is(err, pve.ErrExists) {
+			return nil // somebody made a VM there since: nothing says that it has to do with us
+		}
+		if err != nil {
+			left := e.leftover(name, ref, err)
+			left.Unproved = errors.Is(err, pve.ErrExists)
+			return left
+		}
+		found, lookErr := e.volumes(ctx, ref, where.storages)
+		if err := e.removeProbe(ctx, name, ref, found, step); err != nil {
+			return e.leftover(name, ref, err)
+		}
+		if lookErr != nil {
+			return e.leftover(name, ref, lookErr)
+		}
+		lying := e.lyingUnder(ref.ID, found)
+		if done, err := e.judge(name, ref, lying, step); done {
+			return err
+		}
+		left = lying.ours
+	}
+	return &LeftoverError{VM: name, Ref: ref, Volumes: left}
+}
+
+// judge says whether looking again makes no difference: nothing of ours is left, or what is left cannot be freed.
+func (e *Executor) judge(name string, ref pve.VMRef, lying lying, step plan.Prove) (done bool, err error) {
+	switch {
+	case step.LookOnly && len(lying.ours)+len(lying.unclear) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnproved}
+	case len(lying.unclear) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnmade}
+	case len(lying.ours) > 0 && len(lying.strangers) > 0:
+		return true, &LeftoverError{VM: name, Ref: ref, Volumes: lying.ours, Err: errBesideStrangers}
+	}
+	for _, volume := range lying.strangers {
+		e.Observer.Line("volume %s is not of VM %s (%d): left alone", volume.ID, name, ref.ID)
+	}
+	return len(lying.ours) == 0, nil
+}
+
+func (e *Executor) lyingUnder(id pve.VMID, found []pve.Volume) lying {
+	return lyingUnder(e.Journal.State().Known(int(id)), e.Leave, found)
+}
+
+// removeProbe destroys the empty VM, and with it the volumes that are ours. Only when it frees something does it queue
+// with the other destroys.
+func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume, step plan.Prove) error {
+	lying := e.lyingUnder(ref.ID, found)
+	sweep := len(lying.ours) > 0 && len(lying.others()) == 0 && !step.LookOnly
+	destroy := e.destroyChange(name, ref, sweep)
+	if !sweep {
+		destroy.work = "empty"
+		return e.do(ctx, destroy)
+	}
+	return e.freeing(ctx, ref.Node, func() error { return e.do(ctx, destroy) })
+}
+
+// probe makes the empty VM, unless the one of an earlier round is still there.
+func (e *Executor) probe(ctx context.Context, name string, ref pve.VMRef) error {
+	err := e.do(ctx, e.probeChange(name, ref))
+	if errors.Is(err, pve.ErrExists) {
+		if ours, lookErr := e.isOurs(ctx, ref); ours && lookErr == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (e *Executor) probeChange(name string, ref pve.VMRef) change {
+	empty := pve.EmptyVM{VMRef: ref, Pool: e.Pool, Name: fmt.Sprintf("%s-probe-%d", e.Mark.Lab, ref.ID), Description: e.mark(name, ref.ID)}
+	return change{
+		op: journal.OpProbe, vm: name, ref: ref,
+		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.CreateEmptyVM(ctx, empty) }),
+		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, ref) },
+		tasks:    pve.TaskFilter{VMID: ref.ID},
+	}
+}
+
+// errTaken is why our volumes cannot be looked for.
+var errTaken = errors.New("the VM there is somebody else's now and was left alone, so that nobody can tell whether volumes of ours are left: look at what lies under the VMID, and when none is the lab's say so with `labctl down --leave VMID`")
+
+// proveBeside shows that no volume of ours is left under a VMID that somebody else's VM has by now: all volumes that are
+// named so are in that VM's configuration. The list is believed only when it has all disks of the configuration.
+func (e *Executor) proveBeside(ctx context.Context, name string, ref pve.VMRef, where shelf) error {
+	unproved := &LeftoverError{VM: name, Ref: ref, Unproved: true, Err: errTaken}
+	config, err := e.API.VMConfig(ctx, ref)
+	if err != nil {
+		return unproved
+	}
+	found, err := e.volumes(ctx, ref, where.storages)
+	if err != nil {
+		return unproved
+	}
+	drives := slices.DeleteFunc(config.Drives(), func(drive pve.Drive) bool {
+		return !strings.Contains(drive.Volume, fmt.Sprintf("vm-%d-", ref.ID)) // an ISO image, or a disk of another VM
+	})
+	for _, drive := range drives {
+		if !slices.ContainsFunc(found, func(v pve.Volume) bool { return v.ID == drive.Volume }) {
+			return unproved
+		}
+	}
+	unused := slices.DeleteFunc(found, func(v pve.Volume) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Values(config.Raw)), func(value string) bool { return strings.Contains(value, v.ID) })
+	})
+	if len(drives) == 0 || len(unused) > 0 || config.Lock() != "" {
+		return unproved
+	}
+	return nil
+}

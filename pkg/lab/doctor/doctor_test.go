@@ -1,0 +1,252 @@
+package doctor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"labctl/pkg/lab/doctor"
+	"labctl/pkg/labspec"
+	"labctl/pkg/pve"
+	"labctl/pkg/pvesim"
+)
+
+// labText is a lab that a healthy sandbox can have. {…} are replaced.
+const labText = `
+apiVersion: labctl/v1
+name: check
+node: pve
+template: {vmid: 9000}
+vmids: {first: 9100, last: 9109}
+network: {bridge: vmbr0, address: "10.10.10.{51..59}/24", gateway: 10.10.10.1}
+vmDefaults:
+  cores: 2
+  memory: 2GiB
+  osDisk: {size: 8GiB}
+  dataDisk: {storage: zfs, size: 64GiB, sparse: true, blocksize: 64KiB}
+vms:
+  - name: one
+  - name: two
+host: {name: pve, ssh: root@10.10.10.1, directory: /tank/labctl}
+suite: {workloads: [{name: write, fio: {rw: randwrite, size: 1g}}]}
+`
+
+// ward is a server, a lab and everything that an examination looks at, to be broken.
+type ward struct {
+	topology pvesim.Topology
+	faults   pvesim.Faults
+	lab      string
+	patient  doctor.Patient
+	secret   string
+	facts    map[string]string
+	hostErr  error
+	network  http.RoundTripper // instead of the server
+}
+
+func newWard(major int) *ward {
+	return &ward{
+		topology: pvesim.SandboxTopology(major), lab: labText, secret: pvesim.SandboxTokenSecret,
+		facts: map[string]string{
+			"fio_version": "fio-3.33", "directory": "/tank/labctl", "directory_free_bytes": fmt.Sprint(int64(1 << 40)), "directory_fs": "zfs",
+		},
+		patient: doctor.Patient{
+			URL: "https://pve.invalid:8006", TokenID: pvesim.SandboxTokenID,
+			Reach: func(context.Context, string) error { return errors.New("refused") },
+			Route: func(netip.Addr) error { return nil },
+		},
+	}
+}
+
+// examine lets the doctor look.
+func (w *ward) examine(t *testing.T) doctor.Report {
+	t.Helper()
+	lab, err := labspec.Parse("lab.yaml", []byte(w.lab))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := pvesim.New(w.topology, pvesim.WithFaults(w.faults))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := cluster.Transport()
+	if w.network != nil {
+		transport = w.network
+	}
+	client, err := pve.New(pve.Config{URL: w.patient.URL, TokenID: w.patient.TokenID, TokenSecret: pve.Secret(w.secret), Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.patient.Lab, w.patient.API = lab, client
+	if lab.Host != nil {
+		w.patient.HostFacts = func(context.Context) (map[string]string, error) { return w.facts, w.hostErr }
+	}
+	report, err := doctor.Examine(t.Context(), w.patient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pvesim.CheckRequests(cluster.Requests()); err != nil {
+		t.Error(err)
+	}
+	return report
+}
+
+// findings are those of a severity, as "check: problem".
+func findings(report doctor.Report, severities ...doctor.Severity) []string {
+	var lines []string
+	for _, check := range report.Checks {
+		for _, finding := range check.Findings {
+			if slices.Contains(severities, finding.Severity) {
+				lines = append(lines, fmt.Sprintf("%s: %s: %s", finding.Severity, check.Name, finding.Problem))
+			}
+		}
+	}
+	return lines
+}
+
+// healthyServers give the token what it needs in other ways than the printed commands, and are otherwise a little unlike
+// the sandbox.
+func healthyServers() map[string]func(*ward) {
+	both := []string{"labctl@pve", pvesim.SandboxTokenID}
+	return map[string]func(*ward){
+		"as the commands make it": func(*ward) {},
+		"rights to all VMs": func(w *ward) {
+			for _, who := range both {
+				w.ungranted("/pool/labctl", who)
+				w.topology.Grants = append(w.topology.Grants,
+					pvesim.GrantSpec{Path: "/pool/labctl", Who: who, Role: "PVEPoolUser"},
+					pvesim.GrantSpec{Path: "/vms", Who: who, Role: "LabctlVM", Propagate: true})
+			}
+		},
+		"an administrator's token": func(w *ward) {
+			w.topology.Grants = nil
+			for _, who := range both {
+				w.topology.Grants = append(w.topology.Grants, pvesim.GrantSpec{Path: "/", Who: who, Role: "Administrator", Propagate: true})
+			}
+		},
+		"rights to all storages and bridges": func(w *ward) {
+			for _, who := range both {
+				w.ungranted("/storage/zfs", who)
+				w.ungranted("/sdn/zones/localnetwork/vmbr0", who)
+				w.topology.Grants = append(w.topology.Grants,
+					pvesim.GrantSpec{Path: "/storage", Who: who, Role: "LabctlStore", Propagate: true},
+					pvesim.GrantSpec{Path: "/sdn/zones", Who: who, Role: "PVESDNUser", Propagate: true})
+			}
+		},
+		"a token without privilege separation": func(w *ward) {
+			w.topology.Users[1].Tokens[0].Privsep = false
+			for _, path := range []string{"/pool/labctl", "/vms/9000", "/storage/zfs", "/sdn/zones/localnetwork/vmbr0"} {
+				w.ungranted(path, pvesim.SandboxTokenID)
+			}
+		},
+		"the clocks are a little apart": func(w *ward) { w.topology.ClockSkew = 4 * time.Second },
+		"addresses from DHCP, no host": func(w *ward) {
+			w.replaced(`"10.10.10.{51..59}/24", gateway: 10.10.10.1`, "dhcp")
+			w.replaced("host: {name: pve, ssh: root@10.10.10.1, directory: /tank/labctl}\n", "")
+		},
+		"other people's VMs in the range":               func(w *ward) { w.topology.VMs = append(w.topology.VMs, pvesim.VMSpec{VMID: 9100, Name: "x"}) },
+		"a template by name":                            func(w *ward) { w.replaced("{vmid: 9000}", "{name: ubuntu-2204}") },
+		"a full storage that takes no disks of the lab": func(w *ward) { w.topology.Storages[0].OtherBytes = 100 << 30 },
+		"the lab is up": func(w *ward) {
+			w.replaced("last: 9109", "last: 9101")
+			w.patient.Up = []doctor.UpVM{{Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9100}}, {Name: "two", Ref: pve.VMRef{Node: "pve", ID: 9101}}}
+			w.patient.Reach = func(context.Context, string) error { return nil }
+		},
+	}
+}
+
+func TestNoFalseAlarmOnAHealthyServer(t *testing.T) {
+	for _, major := range []int{8, 9} {
+		for name, alter := range healthyServers() {
+			t.Run(fmt.Sprintf("%d/%s", major, name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					begun := time.Now()
+					w := newWard(major)
+					alter(w)
+					report := w.examine(t)
+					if found := findings(report, doctor.Error, doctor.Warning, doctor.Note); found != nil {
+						t.Errorf("found %q", found)
+					}
+					for _, check := range report.Checks {
+						if check.State != doctor.StateOK || check.Detail == "" {
+							t.Errorf("%+v", check)
+						}
+					}
+					if took := time.Since(begun); took > time.Second {
+						t.Errorf("took %v", took)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestDoctorIsCheap counts what an examination asks for.
+func TestDoctorIsCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWard(9)
+		cluster, err := pvesim.New(w.topology)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.network = cluster.Transport()
+		w.examine(t)
+		if n := len(cluster.Requests()); n > 12 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+// replaced is the lab with something else in place of a part of it.
+func (w *ward) replaced(part, by string) {
+	if !strings.Contains(w.lab, part) {
+		panic("the lab has no " + part)
+	}
+	w.lab = strings.ReplaceAll(w.lab, part, by)
+}
+
+// template changes keys of the template's configuration; an empty value removes one.
+func (w *ward) template(config map[string]string) {
+	w.topology.Templates[0].Config = maps.Clone(config)
+}
+
+// storage changes the storage of the data disks.
+func (w *ward) storage(change func(*pvesim.StorageSpec)) {
+	for i := range w.topology.Storages {
+		if w.topology.Storages[i].Name == pvesim.SandboxStorage {
+			change(&w.topology.Storages[i])
+		}
+	}
+}
+
+// without takes a privilege out of a role.
+func (w *ward) without(role, privilege string) {
+	for i, r := range w.topology.Roles {
+		if r.Name == role {
+			w.topology.Roles[i].Privileges = slices.DeleteFunc(slices.Clone(r.Privileges), func(p string) bool { return p == privilege })
+		}
+	}
+}
+
+// ungranted takes the grants on a path away from a user or token.
+func (w *ward) ungranted(path, who string) {
+	w.topology.Grants = slices.DeleteFunc(w.topology.Grants, func(g pvesim.GrantSpec) bool { return g.Path == path && g.Who == who })
+}
+
+func (w *ward) refuse(path string, status int, text string) {
+	w.faults.Faults = append(w.faults.Faults, pvesim.Fault{
+		Name: path, Request: &pvesim.RequestMatch{Path: path}, Times: -1,
+		Do: pvesim.Action{Refuse: &pvesim.Refusal{Status: status, Text: text}},
+	})
+}
+
+type noNetwork struct{ err error }
+
+func (n noNetwork) RoundTrip(*http.Request) (*http.Response, error) { return nil, n.err }

@@ -1,0 +1,79 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"labctl/pkg/lab/inventory"
+	"labctl/pkg/labspec"
+)
+
+// Drift compares what the step configure sets with the VM's configuration, read back from PVE. It returns nil or a
+// *DriftError. The OS disk is grown after that step: see DriftWhenUp.
+func Drift(lab *labspec.Lab, vm labspec.VM, vmid int, actual inventory.Config) error {
+	return driftError(vm, vmid, configured(lab, vm, actual))
+}
+
+// DriftWhenUp compares a VM that was started with everything that the spec asks for. It returns nil or a *DriftError.
+func DriftWhenUp(lab *labspec.Lab, vm labspec.VM, vmid int, actual inventory.Config) error {
+	return driftError(vm, vmid, append(configured(lab, vm, actual), grown(vm, actual)...))
+}
+
+func driftError(vm labspec.VM, vmid int, differences []Difference) error {
+	if len(differences) == 0 {
+		return nil
+	}
+	return &DriftError{VM: vm.Name, VMID: vmid, Differences: differences}
+}
+
+// configured are the differences in what the step configure sets.
+func configured(lab *labspec.Lab, vm labspec.VM, actual inventory.Config) []Difference {
+	var differences []Difference
+	check := func(key, want, got string) {
+		if want != got {
+			differences = append(differences, Difference{Key: key, Want: want, Got: got})
+		}
+	}
+	check("cores", strconv.Itoa(vm.Cores), actual.Raw["cores"])
+	check("memory", strconv.FormatInt(vm.Memory.MiB(), 10), actual.Raw["memory"])
+	slot := DataSlot(vm.DataDisk)
+	disk, ok := actual.Drive(slot)
+	if !ok {
+		check(slot, allocation(vm.DataDisk), "")
+	} else {
+		for _, option := range dataOptions(vm.DataDisk) {
+			check(slot+" "+option.Key, option.Value, disk.Options[option.Key])
+		}
+		for _, option := range unwantedOptions(vm.DataDisk) {
+			if got := disk.Options[option.Key]; got != "" && got != option.Value {
+				check(slot+" "+option.Key, option.Value, got)
+			}
+		}
+		storage, _, _ := strings.Cut(disk.Volume, ":")
+		check(slot+" storage", vm.DataDisk.Storage, storage)
+		size, _ := disk.SizeBytes()
+		check(slot+" size", vm.DataDisk.Size.String(), labspec.Size(size).String())
+	}
+	if vm.DataDisk.Bus == labspec.BusSCSI && vm.DataDisk.IOThread {
+		check("scsihw", "virtio-scsi-single", actual.Raw["scsihw"])
+	}
+	if lab.CloudInit.Mode == labspec.CloudInitISO {
+		slot := seedSlot(actual)
+		disk, _ := actual.Drive(slot)
+		if _, ours := inventory.ParseUploadName(disk.Volume); !ours {
+			check(slot, lab.CloudInit.Storage+":iso/…", disk.Volume)
+		}
+	}
+	return differences
+}
+
+// grown is the difference in the size of the OS disk, which is of whole GiB in a spec: no storage rounds it.
+func grown(vm labspec.VM, actual inventory.Config) []Difference {
+	slot, _ := osSlot(actual)
+	disk, _ := actual.Drive(slot)
+	size, ok := disk.SizeBytes()
+	if !ok || size == int64(vm.OSDisk.Size) {
+		return nil
+	}
+	return []Difference{{Key: slot + " size", Want: vm.OSDisk.Size.String(), Got: labspec.Size(size).String()}}
+}
