@@ -38,6 +38,17 @@ func (v VMConfig) Description() string { return v.Raw["description"] }
 // Tags returns the VM's tags; PVE keeps them sorted and in lower case.
 func (v VMConfig) Tags() []string { return splitList(v.Raw["tags"]) }
 
+// SMBIOSUUID returns the UUID that the VM's firmware shows, "" when the config has none. PVE makes a new one for every clone
+// (qemu-server, API2/Qemu.pm, clone_vm: generate_uuid), so two VMs never share it.
+func (v VMConfig) SMBIOSUUID() string {
+	for option := range strings.SplitSeq(v.Raw["smbios1"], ",") {
+		if uuid, found := strings.CutPrefix(option, "uuid="); found {
+			return strings.ToLower(uuid)
+		}
+	}
+	return ""
+}
+
 // Lock returns the lock entry, such as "clone", "" when there is none.
 func (v VMConfig) Lock() string { return v.Raw["lock"] }
 

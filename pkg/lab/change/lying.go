@@ -46,7 +46,7 @@ func lyingUnder(known journal.VM, leave []string, found []pve.Volume) lying {
 // unless another clone of ours may have gone there, of this run or by the task list of one before it, or a configuration failed between
 // the allocation and the note of it, and was sent again.
 func madeOnce(known journal.VM) bool {
-	if known.Lossy || known.Clones > 1 || (known.Clones == 1 && (known.Has(journal.OpTraced) || known.Has(journal.OpKilled))) {
+	if known.Lossy || known.Clones > 1 || (known.Clones == 1 && known.Listed) {
 		return false
 	}
 	sent := slices.DeleteFunc(slices.Concat(known.Done, known.Failed), func(op journal.Op) bool { return op != journal.OpConfigure })

@@ -177,6 +177,12 @@ func (e *Executor) readBack(ctx context.Context, vm *VM) error {
 		return fmt.Errorf("reading VM %s (%d) back: %w", vm.Spec.Name, vm.Ref.ID, err)
 	}
 	vm.Config = config
+	seen := journal.Seen{VM: vm.Spec.Name, Node: vm.Ref.Node, VMID: int(vm.Ref.ID), UUID: config.SMBIOSUUID(), Disks: disksOf(config, vm.Ref.ID)}
+	if known := e.Journal.State().Known(seen.VMID); known.UUID != seen.UUID && seen.UUID != "" {
+		if err := e.Journal.See(seen); err != nil {
+			return err
+		}
+	}
 	return plan.Drift(e.Lab, vm.Spec, int(vm.Ref.ID), config)
 }
 

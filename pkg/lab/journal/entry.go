@@ -8,7 +8,8 @@ import "time"
 //   - 2: uploads (OpUpload, OpFree, Intent.Volume), templates (OpCreate, OpConvert), traces (OpTraced, OpKilled), and the run's owner, pool and
 //     token in Begin, and
 //     Intent.Disks.
-const Format = 2
+//   - 3: Listed in place of the intents OpTraced and OpKilled; Seen.
+const Format = 3
 
 // Entry is one line of the journal. Exactly one of the pointers is set.
 type Entry struct {
@@ -21,6 +22,8 @@ type Entry struct {
 	Facts   *Facts    `json:"facts,omitempty"`
 	Detach  *Detach   `json:"detached,omitempty"`
 	Attach  *Attach   `json:"detached_end,omitempty"`
+	Listed  *Listed   `json:"listed,omitempty"`
+	Seen    *Seen     `json:"seen,omitempty"`
 	End     *End      `json:"end,omitempty"`
 }
 
@@ -54,8 +57,8 @@ const (
 	OpProbe     Op = "probe"  // an empty VM that claims the VMID while the storages are looked at
 	OpUpload    Op = "upload" // a file put on a storage
 	OpFree      Op = "free"   // an upload removed
-	OpTraced    Op = "traced" // no change: the server's task list says that the token worked on the VMID, before this run
-	OpKilled    Op = "killed" // like OpTraced, and the task's worker was killed
+	OpTraced    Op = "traced" // format 2 only, no change: see Listed
+	OpKilled    Op = "killed" // format 2 only, no change: see Listed
 	OpCreate    Op = "create" // a VM made from nothing, to become a template
 	OpConvert   Op = "convert"
 	OpDownload  Op = "download" // a file that the server was told to fetch onto a storage
@@ -113,6 +116,24 @@ type Detach struct {
 // Attach says that the detached command with this ID has ended and left nothing.
 type Attach struct {
 	ID string `json:"id"`
+}
+
+// Listed records that the server's task list names a VMID as one that this token worked on before this run. It is no
+// change: nothing there is ours for that reason alone.
+type Listed struct {
+	Node   string `json:"node"`
+	VMID   int    `json:"vmid"`
+	Killed bool   `json:"killed,omitempty"` // the task's worker was killed: what it left cannot be read by any token
+}
+
+// Seen records the identity of a VM that this run made, as its configuration was read. PVE gives every clone an SMBIOS UUID
+// of its own (API2/Qemu.pm, clone_vm), so that the VM is known again when its notes were replaced.
+type Seen struct {
+	VM    string   `json:"vm"`
+	Node  string   `json:"node"`
+	VMID  int      `json:"vmid"`
+	UUID  string   `json:"smbios_uuid"`
+	Disks []string `json:"disks,omitempty"` // volumes that the configuration names
 }
 
 // End closes a lab run: everything it made is proved to be gone.

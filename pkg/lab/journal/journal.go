@@ -192,6 +192,18 @@ func (j *Journal) Finished(intent int, result Result, err error) error {
 	return appendErr
 }
 
+// List records that the server's task list names a VMID.
+func (j *Journal) List(listed Listed) error {
+	_, err := j.append(Entry{Listed: &listed})
+	return err
+}
+
+// See records the identity of a VM of the run, as its configuration was read.
+func (j *Journal) See(seen Seen) error {
+	_, err := j.append(Entry{Seen: &seen})
+	return err
+}
+
 // Learn records facts of a target.
 func (j *Journal) Learn(target string, values map[string]string) error {
 	_, err := j.append(Entry{Facts: &Facts{Target: target, Values: values}})

@@ -94,6 +94,52 @@ func TestReplayTellsWhatMayExist(t *testing.T) {
 	}
 }
 
+// The task list may name VMIDs before the run clones to them. A VM is found where the run made it last, whatever was listed,
+// probed or tried before.
+func TestAVMIsFoundWhereTheRunMadeItLast(t *testing.T) {
+	type step func(t *testing.T, j *Journal)
+	listed := func(vmid int) step {
+		return func(t *testing.T, j *Journal) { must(t, j.List(Listed{Node: "pve", VMID: vmid})) }
+	}
+	traced := func(vmid int) step { // as format 2 wrote it
+		return func(t *testing.T, j *Journal) { must(t, j.Finished(intend(t, j, OpTraced, "", vmid), ResultDone, nil)) }
+	}
+	change := func(op Op, vm string, vmid int, result Result) step {
+		return func(t *testing.T, j *Journal) { must(t, j.Finished(intend(t, j, op, vm, vmid), result, nil)) }
+	}
+	for name, test := range map[string]struct {
+		steps []step
+		want  int // 0: not found
+	}{
+		"listed before":            {[]step{listed(9100), change(OpClone, "a", 9100, ResultDone)}, 9100},
+		"traced before":            {[]step{traced(9100), change(OpClone, "a", 9100, ResultDone)}, 9100},
+		"probed before":            {[]step{change(OpProbe, "9100", 9100, ResultDone), change(OpClone, "a", 9100, ResultDone)}, 9100},
+		"listed, then second try":  {[]step{listed(9101), change(OpClone, "a", 9100, ResultRefused), change(OpClone, "a", 9101, ResultDone)}, 9101},
+		"another VM's VMID before": {[]step{change(OpClone, "b", 9100, ResultRefused), change(OpClone, "a", 9100, ResultDone)}, 9100},
+		"only listed":              {[]step{listed(9100)}, 0},
+		"only probed":              {[]step{change(OpProbe, "a", 9100, ResultDone)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, path := begun(t)
+			for _, step := range test.steps {
+				step(t, j)
+			}
+			state, err := Read(path)
+			must(t, err)
+			if vm, ok := state.VM("a"); vm.VMID != test.want || ok != (test.want != 0) {
+				t.Errorf("VM a = %+v, %v", vm, ok)
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestEndClosesTheRun(t *testing.T) {
 	j, path := begun(t)
 	if err := j.End(); err != nil {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,15 +55,21 @@ type VM struct {
 	Failed []Op     // those that were begun and failed, in order
 	Disks  []string // the volumes that its configuration is known to have named, by ID
 	Clones int      // how many clones were announced
-	// Lossy says that lines about it may be lost: the four before it may lack something. Only Known tells.
+	UUID   string   // the SMBIOS UUID of the VM that the run made; "" when it was never read
+	Listed bool     // the server's task list names the VMID, for work of this token before this run
+	Killed bool     // a worker of that work was killed
+	// Lossy is set by Known: the journal lost lines, so that Done, Failed, Disks and Clones may be incomplete.
 	Lossy bool
 
 	touched bool
-	acted   bool // the run announced a change, and does not only know of others'
+	made    int // the entry that last announced a change of a VM of the run; 0: the VMID was only looked at
 }
 
-// OnlyTraced says that the run itself changed nothing at the VMID: nothing proves it ours.
-func (v VM) OnlyTraced() bool { return !v.acted }
+// Made says whether the run announced a change of a VM of its own under the VMID. Without, nothing there is proved ours.
+func (v VM) Made() bool { return v.made > 0 }
+
+// Destroyed says whether the last change known to be carried out is the VM's destruction.
+func (v VM) Destroyed() bool { return len(v.Done) > 0 && v.Done[len(v.Done)-1] == OpDestroy }
 
 // Has says whether op is known to have been carried out.
 func (v VM) Has(op Op) bool { return slices.Contains(v.Done, op) }
@@ -96,14 +103,15 @@ func (s *State) Touched() []VM {
 // Active says whether a lab run was begun and not ended.
 func (s *State) Active() bool { return s.Run != nil && !s.Ended }
 
-// VM returns what is known of the VM with that name; the latest VMID wins.
+// VM returns what is known of the VM with that name under the VMID where the run made it last.
 func (s *State) VM(name string) (VM, bool) {
-	for _, vm := range slices.Backward(s.VMs) {
-		if vm.Name == name {
-			return vm, true
+	var found VM
+	for _, vm := range s.VMs {
+		if vm.Name == name && vm.made > found.made {
+			found = vm
 		}
 	}
-	return VM{}, false
+	return found, found.Made()
 }
 
 // Known returns what is known of a VMID, on whatever node.
@@ -113,10 +121,13 @@ func (s *State) Known(vmid int) VM {
 		if vm.VMID != vmid {
 			continue
 		}
-		known.Name, known.Node = vm.Name, vm.Node
+		if vm.made >= known.made {
+			known.Name, known.Node, known.made = vm.Name, vm.Node, vm.made
+		}
 		known.Done, known.Failed = append(known.Done, vm.Done...), append(known.Failed, vm.Failed...)
-		known.touched, known.acted = known.touched || vm.touched, known.acted || vm.acted
+		known.touched, known.Listed, known.Killed = known.touched || vm.touched, known.Listed || vm.Listed, known.Killed || vm.Killed
 		known.Clones += vm.Clones
+		known.UUID = cmp.Or(vm.UUID, known.UUID)
 		known.name(vm.Disks)
 	}
 	return known
@@ -155,8 +166,34 @@ func (s *State) apply(entry Entry) error {
 		}
 		*s = *newState()
 		s.Run = entry.Begin
+	case entry.Facts != nil:
+		s.learn(*entry.Facts)
+	case entry.Detach != nil:
+		s.Detached[entry.Detach.ID] = entry.Detach.Target
+	case entry.Attach != nil:
+		delete(s.Detached, entry.Attach.ID)
+	case entry.End != nil:
+		s.Ended, s.EndedAt = true, entry.Time
+	default:
+		if err := s.applyToVM(entry); err != nil {
+			return err
+		}
+	}
+	s.lastSeq = entry.Seq
+	return nil
+}
+
+// applyToVM folds an entry about a VMID or an upload into the state.
+func (s *State) applyToVM(entry Entry) error {
+	switch {
+	case entry.Listed != nil:
+		s.list(*entry.Listed)
+	case entry.Seen != nil:
+		s.see(*entry.Seen)
+	case entry.Intent != nil && (entry.Intent.Op == OpTraced || entry.Intent.Op == OpKilled):
+		s.list(Listed{Node: entry.Intent.Node, VMID: entry.Intent.VMID, Killed: entry.Intent.Op == OpKilled})
 	case entry.Intent != nil:
-		s.intend(*entry.Intent)
+		s.intend(*entry.Intent, entry.Seq)
 		s.Open = append(s.Open, OpenIntent{Seq: entry.Seq, Intent: *entry.Intent, Time: entry.Time})
 	case entry.Task != nil:
 		s.Tasks = append(s.Tasks, entry.Task.UPID)
@@ -167,35 +204,40 @@ func (s *State) apply(entry Entry) error {
 		}
 	case entry.Outcome != nil:
 		s.close(*entry.Outcome)
-	case entry.Facts != nil:
-		s.learn(*entry.Facts)
-	case entry.Detach != nil:
-		s.Detached[entry.Detach.ID] = entry.Detach.Target
-	case entry.Attach != nil:
-		delete(s.Detached, entry.Attach.ID)
-	case entry.End != nil:
-		s.Ended, s.EndedAt = true, entry.Time
 	default:
 		return fmt.Errorf("entry %d says nothing", entry.Seq)
 	}
-	s.lastSeq = entry.Seq
 	return nil
 }
 
-// intend notes what an announced change is about.
-func (s *State) intend(intent Intent) {
+// intend notes what an announced change is about. Looking at a VMID with an empty VM, and destroying that one, makes
+// nothing there ours.
+func (s *State) intend(intent Intent, seq int) {
 	if intent.Volume != "" {
 		s.upload(intent)
 		return
 	}
-	vm := s.vm(intent)
-	// Looking at a VMID with an empty VM, and destroying that one, makes nothing there ours.
-	looked := intent.Op == OpProbe || (intent.Op == OpDestroy && len(intent.Disks) == 0)
-	vm.acted = vm.acted || (!looked && intent.Op != OpTraced && intent.Op != OpKilled)
+	vm := s.vm(intent.Node, intent.VMID)
+	if looked := intent.Op == OpProbe || (intent.Op == OpDestroy && len(intent.Disks) == 0); !looked {
+		vm.made, vm.Name = seq, intent.VM
+	}
 	vm.name(intent.Disks)
 	if intent.Op == OpClone {
 		vm.Clones++
 	}
+}
+
+// list notes that the server's task list names a VMID.
+func (s *State) list(listed Listed) {
+	vm := s.vm(listed.Node, listed.VMID)
+	vm.Listed, vm.Killed, vm.touched = true, vm.Killed || listed.Killed, true
+}
+
+// see notes the identity of a VM of the run.
+func (s *State) see(seen Seen) {
+	vm := s.vm(seen.Node, seen.VMID)
+	vm.UUID = seen.UUID
+	vm.name(seen.Disks)
 }
 
 func (s *State) learn(facts Facts) {
@@ -205,14 +247,15 @@ func (s *State) learn(facts Facts) {
 	maps.Copy(s.Facts[facts.Target], facts.Values)
 }
 
-// vm returns the record of the intent's VMID, made on first mention.
-func (s *State) vm(intent Intent) *VM {
+// vm returns the record of a VMID on a node, made on first mention. What was looked at and what the run made there share
+// one record: the name is that of the VM that the run made last.
+func (s *State) vm(node string, vmid int) *VM {
 	for i := range s.VMs {
-		if s.VMs[i].VMID == intent.VMID && s.VMs[i].Node == intent.Node {
+		if s.VMs[i].VMID == vmid && s.VMs[i].Node == node {
 			return &s.VMs[i]
 		}
 	}
-	s.VMs = append(s.VMs, VM{Name: intent.VM, Node: intent.Node, VMID: intent.VMID})
+	s.VMs = append(s.VMs, VM{Node: node, VMID: vmid})
 	return &s.VMs[len(s.VMs)-1]
 }
 
@@ -227,7 +270,7 @@ func (s *State) close(outcome Outcome) {
 		s.Open = slices.Delete(s.Open, at, at+1)
 		return
 	}
-	vm := s.vm(s.Open[at].Intent)
+	vm := s.vm(s.Open[at].Node, s.Open[at].VMID)
 	vm.touched = vm.touched || outcome.Result != ResultRefused
 	switch outcome.Result {
 	case ResultDone:

@@ -119,7 +119,7 @@ func (r *Run) remove(ctx context.Context, observed inventory.Observed, uploads [
 func unfamiliar(observed inventory.Observed, state *journal.State) inventory.Observed {
 	drop := func(ref pve.VMRef) bool {
 		known := state.Known(int(ref.ID)) // by all nodes: a clone's task is not where its VM is
-		return known.Has(journal.OpTraced) && known.OnlyTraced() && !known.Has(journal.OpKilled)
+		return known.Listed && !known.Made() && !known.Killed
 	}
 	return withoutStrange(observed, drop)
 }
@@ -156,7 +156,7 @@ func removalOf(lab string, observed inventory.Observed, state *journal.State, up
 			if sequence.VM == "" {
 				sequence.VM = known.Name
 			}
-			if state.Known(sequence.VMID).OnlyTraced() && !sequence.Exists {
+			if !state.Known(sequence.VMID).Made() && !sequence.Exists {
 				sequence.Steps = []plan.Step{plan.Prove{LookOnly: true}}
 			}
 			if known.Node != sequence.Node && !slices.Contains(sequence.Formerly, known.Node) {

@@ -249,6 +249,9 @@ func (w *world) perform(ctx context.Context, specs []labrun.Spec, one command, a
 	if p.kill.dead.Load() {
 		return true, nil
 	}
+	if errors.Is(err, errNotByName) {
+		return false, err
+	}
 	var busy *journal.BusyError
 	if errors.As(err, &busy) {
 		return false, nil

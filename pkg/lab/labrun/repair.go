@@ -88,14 +88,22 @@ func (l *Labs) rewrite(path, kept string, spec Spec, salvaged *journal.State) er
 		failures = append(failures, err, fresh.Finished(number, result, errSalvaged))
 	}
 	for _, vm := range salvaged.Touched() {
+		if vm.Listed {
+			failures = append(failures, fresh.List(journal.Listed{Node: vm.Node, VMID: vm.VMID, Killed: vm.Killed}))
+		}
 		intent := journal.Intent{Op: journal.OpConfigure, VM: vm.Name, Node: vm.Node, VMID: vm.VMID, Disks: vm.Disks}
 		switch {
-		case vm.OnlyTraced():
-			intent.Op = journal.OpTraced
+		case !vm.Made() && vm.Listed:
+			continue
+		case !vm.Made():
+			intent.Op = journal.OpProbe
 		case slices.Contains(vm.Failed, journal.OpClone):
 			intent.Op = journal.OpClone
 		}
 		note(intent, journal.ResultFailed)
+		if vm.UUID != "" {
+			failures = append(failures, fresh.See(journal.Seen{VM: vm.Name, Node: vm.Node, VMID: vm.VMID, UUID: vm.UUID, Disks: vm.Disks}))
+		}
 	}
 	for _, upload := range salvaged.Uploads() {
 		note(journal.Intent{Op: journal.OpUpload, VM: upload.VM, Node: upload.Node, Volume: upload.Volume}, journal.ResultFailed)

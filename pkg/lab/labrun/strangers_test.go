@@ -291,7 +291,9 @@ func TestATraceDoesNotHideACloneOnAnotherNode(t *testing.T) {
 		if err := book.Begin(journal.Begin{RunID: labrun.NewRunID(time.Now()), Lab: "lab", Owner: "me@here", Pool: "labctl", Server: "https://pve.invalid:8006", Expires: time.Now().Add(time.Hour)}); err != nil {
 			s.Fatal(err)
 		}
-		note(journal.Intent{Op: journal.OpTraced, Node: "pve2", VMID: 9100}, journal.ResultDone)
+		if err := book.List(journal.Listed{Node: "pve2", VMID: 9100}); err != nil {
+			s.Fatal(err)
+		}
 		note(journal.Intent{Op: journal.OpClone, VM: "vm0", Node: "pve", VMID: 9100}, journal.ResultFailed)
 		if err := book.Close(); err != nil {
 			s.Fatal(err)

@@ -211,12 +211,7 @@ func (t traces) has(ref pve.VMRef) bool { return slices.Contains(t.refs, ref) }
 func (r *Run) note(found traces) error {
 	var all []error
 	for _, ref := range found.refs {
-		op := journal.OpTraced
-		if slices.Contains(found.killed, ref.ID) {
-			op = journal.OpKilled
-		}
-		intent, err := r.Journal.Intend(journal.Intent{Op: op, Node: ref.Node, VMID: int(ref.ID)})
-		all = append(all, err, r.Journal.Finished(intent, journal.ResultDone, nil))
+		all = append(all, r.Journal.List(journal.Listed{Node: ref.Node, VMID: int(ref.ID), Killed: slices.Contains(found.killed, ref.ID)}))
 	}
 	return errors.Join(all...)
 }

@@ -208,10 +208,27 @@ func (p *process) upWith(ctx context.Context, spec labrun.Spec, readiness change
 		return err
 	}
 	_, err = run.Up(ctx, labrun.UpOptions{Readiness: readiness})
+	if err == nil {
+		err = readyByName(run.Journal.State(), spec.Lab)
+	}
 	if err != nil && !run.Active() {
 		err = errors.Join(err, run.Forget())
 	}
 	return errors.Join(err, run.Close())
+}
+
+// errNotByName is a broken promise: what `up` made cannot be benched.
+var errNotByName = errors.New("up succeeded, and a VM is not found by its name")
+
+// readyByName looks every VM up in the journal as a bench does.
+func readyByName(state *journal.State, lab *labspec.Lab) error {
+	for _, vm := range lab.VMs {
+		known, ok := state.VM(vm.Name)
+		if !ok || state.Fact(vm.Name, labrun.FactVMID) != fmt.Sprint(known.VMID) {
+			return fmt.Errorf("%w: VM %s is %+v, its facts are %v", errNotByName, vm.Name, known, state.Facts[vm.Name])
+		}
+	}
+	return nil
 }
 
 func (p *process) down(ctx context.Context, spec labrun.Spec) (labrun.Removed, error) {
