@@ -71,10 +71,14 @@ var textRules = []textRule{
 
 	// Moments.
 	{"no quorum", ErrTransient},
-	{"start worker failed", ErrTransient},
-	{"unexpected status", ErrOutcomeUnknown},
-	{"unable to read tail", ErrOutcomeUnknown},
-	{"unable to get last line from task log", ErrOutcomeUnknown},
+	// Ends of tasks (PVE::Tools::upid_read_status on 8, PVE::UPID::read_status on 9): the worker wrote no last word, or was told to stop.
+	{"unexpected status", ErrWorkerKilled},
+	{"received interrupt", ErrInterrupted},    // outside PVE's own clean-up (PVE::RESTEnvironment, fork_worker)
+	{"interrupted by signal", ErrInterrupted}, // within it: a clone then removes what it made (API2/Qemu.pm, clone_vm)
+	{"unable to read tail", ErrWorkerKilled},  // 8: an empty log
+	{"unable to extract last line", ErrWorkerKilled},
+	{"unable to get last line from task log", ErrWorkerKilled}, // 9
+	{"unable to open file - ", ErrWorkerKilled},                // no log at all: the worker did not start
 	{"invalid urlencoded string", ErrInvalid},
 	{"SSH public key validation error", ErrInvalid},
 	{"shrinking disks is not supported", ErrInvalid},
@@ -100,9 +104,12 @@ var (
 // classify says what an answer with an error status means for the caller.
 // A change that lost its answer on the way through PVE's proxies is one whose
 // outcome is unknown, whatever the text says.
-func classify(status int, text string, fields map[string]string, readOnly bool) []error {
-	if kinds := classifyStatus(status, readOnly); kinds != nil {
+func classify(c call, status int, text string, fields map[string]string) []error {
+	if kinds := classifyStatus(status, c.readOnly); kinds != nil {
 		return kinds
+	}
+	if workerNotStarted(text) && !c.readOnly {
+		return []error{notStarted(c.method, c.path)}
 	}
 	all := text
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -120,16 +127,18 @@ func classify(status int, text string, fields map[string]string, readOnly bool) 
 }
 
 // classifyStatus knows the statuses that mean something by themselves. 595 to
-// 599 are pveproxy's own: it lost the node or the daemon that does the work.
+// 599 are those of AnyEvent::HTTP, with which pveproxy asks the daemon that does the work, or another node: 595 when it could not
+// connect, so that nothing was sent (and a change does not go over an old connection: PVE::APIServer::AnyEvent, proxy_request); 596
+// when the connection broke later, before or in the middle of the work.
 func classifyStatus(status int, readOnly bool) []error {
 	switch status {
 	case 401:
 		return []error{ErrAuth}
 	case 501:
 		return []error{ErrUnsupported}
-	case 429:
+	case 429, 595:
 		return []error{ErrTransient}
-	case 502, 503, 504, 595, 596, 597, 598, 599:
+	case 502, 503, 504, 596, 597, 598, 599:
 		if readOnly {
 			return []error{ErrTransient}
 		}

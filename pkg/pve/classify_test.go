@@ -20,6 +20,7 @@ var sentinels = map[string]error{
 	"Auth": ErrAuth, "Permission": ErrPermission, "RootOnly": ErrRootOnly,
 	"Invalid": ErrInvalid, "Unsupported": ErrUnsupported, "Changed": ErrChanged, "Protected": ErrProtected, "InUse": ErrInUse,
 	"NoSpace": ErrNoSpace, "StorageBusy": ErrStorageBusy, "Transient": ErrTransient, "OutcomeUnknown": ErrOutcomeUnknown,
+	"HalfCreated": ErrHalfCreated, "WorkerKilled": ErrWorkerKilled, "Interrupted": ErrInterrupted,
 	"fs.NotExist": fs.ErrNotExist,
 }
 
@@ -75,10 +76,13 @@ func TestFailureTexts(t *testing.T) {
 		{"15 storage with linked clone", "parameter 'storage' not allowed for linked clones", "Invalid"},
 		{"16 linked clone of no template", "Linked clone feature is not supported for 'zfs:vm-9000-disk-0' (scsi0)", "Invalid"},
 		{"17 template in use", "base volume 'zfs:base-9000-disk-0' is still in use by linked cloned", "InUse"},
-		{"23 worker killed", "unexpected status", "OutcomeUnknown"},
-		{"24 empty log", "unable to read tail (got 0 bytes)", "OutcomeUnknown"},
-		{"24 no last line", "unable to get last line from task log - file is empty", "OutcomeUnknown"},
-		{"25 fork failed", "got no worker upid - start worker failed", "Transient"},
+		{"19 aborted", "clone failed: can't lock file '/var/lock/pve-manager/pve-storage-zfs' - interrupted by signal", "Locked StorageLocked"},
+		{"19 aborted while it copied", "clone failed: copy failed: command '/usr/bin/qemu-img convert' failed: interrupted by signal", "Interrupted"},
+		{"19 stopped in its clean-up", "received interrupt", "Interrupted"},
+		{"23 worker killed", "unexpected status", "OutcomeUnknown WorkerKilled"},
+		{"24 empty log", "unable to read tail (got 0 bytes)", "OutcomeUnknown WorkerKilled"},
+		{"24 no last line", "unable to get last line from task log - file is empty", "OutcomeUnknown WorkerKilled"},
+		{"25 no log", "unable to open file - No such file or directory", "OutcomeUnknown WorkerKilled"},
 		{"33 no quorum", "cluster not ready - no quorum?", "Transient"},
 		{"43 args", "only root can set 'args' config", "Permission RootOnly"},
 		{"45 path", "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 581.", "Permission RootOnly"},
@@ -122,6 +126,9 @@ func TestFailureTexts(t *testing.T) {
 func TestProxyStatuses(t *testing.T) {
 	for _, status := range []int{502, 503, 504, 595, 596, 597, 598, 599} {
 		for readOnly, want := range map[bool]string{true: "Transient", false: "OutcomeUnknown"} {
+			if status == 595 {
+				want = "Transient" // no connection was made
+			}
 			err := answerError(call{readOnly: readOnly}, answer{status: status, reason: "Connection timed out"}, "")
 			if got := kindsOf(err); got != want {
 				t.Errorf("%d, readOnly %v: %q, want %q", status, readOnly, got, want)

@@ -1,6 +1,7 @@
 package pve
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -20,6 +21,12 @@ type TaskError struct {
 // Error implements error.
 func (e *TaskError) Error() string {
 	text := fmt.Sprintf("task %s of %s failed: %s", e.UPID.Type, e.UPID.ID, e.ExitStatus)
+	switch {
+	case errors.Is(e, ErrWorkerKilled):
+		text = fmt.Sprintf("task %s of %s was killed on the server, and took nothing back (exit status %q)", e.UPID.Type, e.UPID.ID, e.ExitStatus)
+	case errors.Is(e, ErrInterrupted):
+		text = fmt.Sprintf("task %s of %s was stopped on the server: %s", e.UPID.Type, e.UPID.ID, e.ExitStatus)
+	}
 	if len(e.Log) > 0 {
 		text += "\n  " + strings.Join(e.Log, "\n  ")
 	}

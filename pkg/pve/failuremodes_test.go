@@ -44,19 +44,22 @@ func TestFailureModesPage(t *testing.T) {
 	}
 }
 
+// testFiles are the tests of the package with that name, in whatever folder.
 func testFiles(t *testing.T, pkg string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("..", pkg, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all strings.Builder
-	for _, file := range files {
-		content, err := os.ReadFile(file)
+	for _, folder := range []string{pkg, filepath.Join("*", pkg)} {
+		files, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Write(content)
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(content)
+		}
 	}
 	return all.String()
 }

@@ -77,7 +77,7 @@ func answerError(c call, a answer, tokenID string) *Error {
 			e.Fields[name] = string(text)
 		}
 	}
-	e.kinds = classify(e.Status, e.text(), e.Fields, c.readOnly)
+	e.kinds = classify(c, e.Status, e.text(), e.Fields)
 	for _, kind := range e.kinds {
 		var p *PermissionError
 		if errors.As(kind, &p) {

@@ -140,7 +140,7 @@ func TestChangesAreSentOnce(t *testing.T) {
 		"connection reset":   {func() (*http.Response, error) { return nil, errReset }, ErrOutcomeUnknown},
 		"EOF":                {func() (*http.Response, error) { return nil, io.EOF }, ErrOutcomeUnknown},
 		"596":                {func() (*http.Response, error) { return reply(596, "Connection timed out", ""), nil }, ErrOutcomeUnknown},
-		"595":                {func() (*http.Response, error) { return reply(595, "Connection refused", ""), nil }, ErrOutcomeUnknown},
+		"595":                {func() (*http.Response, error) { return reply(595, "Connection refused", ""), nil }, ErrTransient},
 		"599":                {func() (*http.Response, error) { return reply(599, "Too many redirections", ""), nil }, ErrOutcomeUnknown},
 		"502":                {func() (*http.Response, error) { return reply(502, "Bad Gateway", ""), nil }, ErrOutcomeUnknown},
 		"cut body":           {func() (*http.Response, error) { return cutReply(), nil }, ErrOutcomeUnknown},

@@ -76,4 +76,11 @@ var (
 	// ErrOutcomeUnknown: a change was sent and nobody can say whether it took effect.
 	// Look before doing anything else.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrHalfCreated: PVE took the VMID for the VM and did not begin to make it. The VM stays locked, in no pool, and only root can
+	// remove it (pve-api findings-3 5, 6). Implies ErrOutcomeUnknown.
+	ErrHalfCreated = fmt.Errorf("VM is half created: %w", ErrOutcomeUnknown)
+	// ErrWorkerKilled: the task's worker died without a last word, so that nothing was taken back. Implies ErrOutcomeUnknown.
+	ErrWorkerKilled = fmt.Errorf("worker was killed: %w", ErrOutcomeUnknown)
+	// ErrInterrupted: the task was told to stop. What it had made may be left.
+	ErrInterrupted = errors.New("task was stopped")
 )

@@ -39,3 +39,40 @@ func TestWaitLearnsHowLongTasksTake(t *testing.T) {
 		}
 	})
 }
+
+// A kind of task that has become quicker is noticed after few of them: while the first look finds each of them ended, the next is looked
+// for at half the time.
+func TestWaitFollowsTasksThatBecomeQuicker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := &fakeNode{}
+		fake := &server{answer: node.answer}
+		c, err := New(Config{URL: "https://pve.test:8006", TokenID: "lp@pve!run", TokenSecret: testSecret, Transport: fake})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait := func(runs time.Duration) time.Duration {
+			t.Helper()
+			begun := time.Now()
+			_, upid := node.add(t, "qmdestroy", 0, runs, "OK")
+			if _, err := c.Wait(t.Context(), upid, nil); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(begun)
+		}
+		wait(4 * time.Second)
+		var all time.Duration
+		for range 8 {
+			all += wait(300 * time.Millisecond)
+		}
+		if all > 12*time.Second {
+			t.Errorf("eight tasks of 0.3 s, one after the other, took %v", all)
+		}
+		before := len(fake.requests())
+		for range 8 {
+			wait(3 * time.Second)
+		}
+		if n := len(fake.requests()) - before; n > 8*4 {
+			t.Errorf("eight tasks of 3 s took %d requests", n)
+		}
+	})
+}

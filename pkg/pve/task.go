@@ -97,6 +97,10 @@ func (c *Client) TaskLog(ctx context.Context, upid UPID, tail int) ([]string, er
 	return lines, err
 }
 
+// noLog begins the one line that 9 gives in place of the log of a task that has none (PVE::Tools, dump_logfile). Such is a worker that
+// did not start.
+const noLog = "unable to open file - "
+
 // taskLog reads lines from the given one, counted from 0, and the log's length.
 func (c *Client) taskLog(ctx context.Context, upid UPID, start, limit int) ([]string, int, error) {
 	a, err := c.do(ctx, call{
@@ -117,7 +121,9 @@ func (c *Client) taskLog(ctx context.Context, upid UPID, start, limit int) ([]st
 		return nil, 0, fmt.Errorf("reading log of task %v: %w", upid, err)
 	}
 	if err := json.Unmarshal(w.Data, &rows); err != nil {
-		// For an unknown task the answer is 200 with one object that says "unable to open file".
+		return nil, 0, fmt.Errorf("reading log of task %v: %w", upid, ErrNotFound) // 8 without a log: one object that says "unable to open file"
+	}
+	if len(rows) == 1 && strings.HasPrefix(string(rows[0].Text), noLog) {
 		return nil, 0, fmt.Errorf("reading log of task %v: %w", upid, ErrNotFound)
 	}
 	lines := make([]string, len(rows))

@@ -21,6 +21,7 @@ type waiter struct {
 	since time.Time
 	next  time.Time // when it wants to be polled for
 	polls int
+	ran   bool      // it was seen running
 	news  chan news // holds the latest only
 }
 
@@ -112,13 +113,20 @@ func (t *taskWatch) first(kind string) time.Duration {
 	return max(t.delay(0), min(t.typical[kind]*19/20, mostTypical))
 }
 
-// learn notes how long a task took.
-func (t *taskWatch) learn(w *waiter) {
+// learn notes how long a task took. One that the first look found ended may have ended long before it: the next of its kind is
+// looked for earlier, at half the time.
+func (t *taskWatch) learn(w *waiter, running bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.learns {
-		t.typical[w.kind] = time.Since(w.since)
+	w.ran = w.ran || running
+	if !t.learns || running {
+		return
 	}
+	took := time.Since(w.since)
+	if !w.ran {
+		took /= 2
+	}
+	t.typical[w.kind] = took
 }
 
 // watch polls a node until its last waiter has left.
@@ -189,8 +197,8 @@ func (t *taskWatch) poll(ctx context.Context, node string, due []*waiter) {
 			return
 		case errors.Is(taskErr, ErrNotFound) && time.Since(w.since) < registerTime:
 		default:
-			if taskErr == nil && !status.Running {
-				t.learn(w)
+			if taskErr == nil {
+				t.learn(w, status.Running)
 			}
 			w.tell(news{status: status, err: taskErr})
 		}
