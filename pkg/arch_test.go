@@ -72,10 +72,11 @@ var arrows = map[string][]string{
 	"pkg/internal/atomicfile": {},
 	"pkg/internal/mempipe":    {},
 	"pkg/internal/cidata":     {},
+	"pkg/internal/recordings": {},
 }
 
 // forTests is what the tests of every package may use beside: the emulated world and the labs that ship.
-var forTests = []string{"lab-specs", "pkg/pvesim", "pkg/pvesim/guesthost", "pkg/remote", "pkg/internal/mempipe"}
+var forTests = []string{"lab-specs", "pkg/pvesim", "pkg/pvesim/guesthost", "pkg/remote", "pkg/internal/mempipe", "pkg/internal/recordings"}
 
 // vague names say nothing of what a package is for.
 var vague = []string{"util", "utils", "common", "helper", "helpers", "types", "models", "manager", "misc"}

@@ -13,7 +13,7 @@ import (
 var errDeadline = errors.New("the time given by --deadline is over")
 
 // The teardown takes about this long on an ordinary server with one destroy after the other: each holds the storage's lock
-// for seconds (pve-api lab-findings §4).
+// for seconds (pve-api lab-findings §31).
 const (
 	teardownBase  = 20 * time.Second
 	teardownPerVM = 15 * time.Second

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"labctl/pkg/internal/recordings"
 )
 
 // sentinels are all kinds by name, for showing.
@@ -38,12 +40,12 @@ func kindsOf(err error) string {
 
 // TestErrorAnswers shows what recorded error answers become.
 func TestErrorAnswers(t *testing.T) {
-	var exchanges []exchange
+	var exchanges []recordings.Exchange
 	readJSON(t, "errors.json", &exchanges)
 	var b strings.Builder
 	for _, e := range exchanges {
 		c := call{method: e.Request.Method, path: e.Request.Path, readOnly: e.Request.Method == "GET"}
-		err := answerError(c, answer{status: e.Response.Status, reason: e.Response.Reason, body: e.body()}, "lp@pve!run")
+		err := answerError(c, answer{status: *e.Response.Status, reason: e.Response.Reason, body: body(e)}, "lp@pve!run")
 		fmt.Fprintf(&b, "%s\n  %v\n  kinds: %s\n", e.Name, err, kindsOf(err))
 		var p *PermissionError
 		if errors.As(err, &p) {

@@ -3,65 +3,44 @@ package pve
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"labctl/pkg/internal/recordings"
 )
 
-// exchange is a recorded call of a real server, as far as errors need it.
-type exchange struct {
-	Name     string
-	Request  struct{ Method, Path string }
-	Response struct {
-		Status int
-		Reason string
-		JSON   json.RawMessage
-		Body   *string
-	}
-}
-
 // body returns the answer's bytes as they were on the wire, but for blanks.
-func (e exchange) body() []byte {
-	if e.Response.Body != nil {
-		return []byte(*e.Response.Body)
+func body(e recordings.Exchange) []byte {
+	if e.Response.JSON == nil {
+		return []byte(e.Response.Body)
 	}
 	return e.Response.JSON
 }
 
-// sharedDir finds the recordings beside the repository, or skips the test.
-func sharedDir(t *testing.T) string {
-	dir := os.Getenv("LABCTL_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
+// recorded reads what real servers answered, by series.
+func recorded(t *testing.T) map[string][]recordings.Exchange {
+	t.Helper()
+	folder, err := recordings.Open()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "pve-api")); err != nil {
-		t.Skipf("recordings of real servers are not here (LABCTL_SHARED): %v", err)
-	}
-	return dir
-}
-
-// recordings reads all recorded exchanges, by file.
-func recordings(t *testing.T) map[string][]exchange {
-	files, err := filepath.Glob(filepath.Join(sharedDir(t), "pve-api", "exchanges-*", "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Skipf("no recorded exchanges: %v", err)
-	}
-	all := map[string][]exchange{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
+	all := map[string][]recordings.Exchange{}
+	for _, version := range []string{"8.4", "9.2"} {
+		names, err := folder.Names(version)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var raw []json.RawMessage
-		if err := json.Unmarshal(data, &raw); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for _, r := range raw {
-			var e exchange
-			if json.Unmarshal(r, &e) == nil && e.Response.Status != 0 { // others are observations and raw bytes
-				all[file] = append(all[file], e)
+		for _, name := range names {
+			list, err := folder.Exchanges(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range list {
+				if e.Response != nil && e.Response.Status != nil && *e.Response.Status != 0 { // others are observations and raw bytes
+					all[name] = append(all[name], e)
+				}
 			}
 		}
 	}
@@ -83,23 +62,23 @@ func TestRecordedErrors(t *testing.T) {
 		plain[strings.TrimSpace(line)] = true
 	}
 	seen, errors := map[string]bool{}, 0
-	for file, exchanges := range recordings(t) {
+	for file, exchanges := range recorded(t) {
 		for _, e := range exchanges {
-			if e.Response.Status < 400 {
+			if *e.Response.Status < 400 {
 				continue
 			}
 			errors++
 			c := call{method: e.Request.Method, path: strings.TrimPrefix(e.Request.Path, "/api2/json"), readOnly: e.Request.Method == "GET"}
-			got := answerError(c, answer{status: e.Response.Status, reason: e.Response.Reason, body: e.body()}, "lp@pve!run")
+			got := answerError(c, answer{status: *e.Response.Status, reason: e.Response.Reason, body: body(e)}, "lp@pve!run")
 			if got.text() == "" {
-				t.Errorf("%s#%s: no text", filepath.Base(file), e.Name)
+				t.Errorf("%s#%s: no text", file, e.Name)
 			}
 			if len(got.kinds) > 0 {
 				continue
 			}
-			text := numbers.ReplaceAllString(got.text(), "N")
+			text := strings.ReplaceAll(numbers.ReplaceAllString(got.text(), "N"), "\n", " ")
 			if !plain[text] {
-				t.Errorf("%s#%s: no class and not listed as plain: %d %s", filepath.Base(file), e.Name, e.Response.Status, text)
+				t.Errorf("%s#%s: no class and not listed as plain: %d %s", file, e.Name, *e.Response.Status, text)
 			}
 			seen[text] = true
 		}
@@ -118,22 +97,28 @@ func TestRecordedTaskEnds(t *testing.T) {
 		"VM quit/powerdown failed - got timeout", "start failed: QEMU exited with code N",
 		"you can't start a vm if it's a template", "snapshot name 'sN' already used",
 		"download failed: Connecting to N.N.N.N:N... failed: Connection refused.",
+		"storage 'nas' is not online", "clone failed: storage 'nas' is not online",
+		"no such logical volume vgN/data", "clone failed: no such logical volume vgN/data",
+		"snapshot feature is not available", "you can't take a snapshot if it's a template",
+		"can't rollback, 'sN' is not most recent snapshot on 'zfs:vm-N-disk-N'", "can't resize this image format",
+		"MAX N vcpus allowed per VM on this node", "unable to create VM N - failed to stat '/var/lib/vz/import/nosuch.qcowN'",
+		"KVM virtualisation configured, but not available. Either disable in VM configuration or enable in BIOS.",
 	}
-	for file, exchanges := range recordings(t) {
+	for file, exchanges := range recorded(t) {
 		for _, e := range exchanges {
 			var w struct {
 				Data struct {
 					ExitStatus string `json:"exitstatus"`
 				} `json:"data"`
 			}
-			if e.Response.Status != 200 || json.Unmarshal(e.body(), &w) != nil || w.Data.ExitStatus == "" {
+			if *e.Response.Status != 200 || json.Unmarshal(body(e), &w) != nil || w.Data.ExitStatus == "" {
 				continue
 			}
 			status := newTaskStatus(UPID{}, false, w.Data.ExitStatus)
 			text := numbers.ReplaceAllString(w.Data.ExitStatus, "N")
-			interrupted := strings.HasSuffix(text, "failed: interrupted by signal")
+			interrupted := strings.HasSuffix(text, ": interrupted by signal")
 			if status.Failed() && len(classifyText(w.Data.ExitStatus)) == 0 && !interrupted && !slices.Contains(plain, text) {
-				t.Errorf("%s#%s: no class and not listed as plain: %s", filepath.Base(file), e.Name, text)
+				t.Errorf("%s#%s: no class and not listed as plain: %s", file, e.Name, text)
 			}
 		}
 	}

@@ -15,4 +15,4 @@
 // The schema is made by internal/schemagen from the schema that Proxmox VE publishes (apidata.js as JSON).
 package pvesim
 
-//go:generate go run ./internal/schemagen -out zz_schema.json -8 ../../../shared/pve-api/schema-8.4.json -9 ../../../shared/pve-api/schema-9.2.json
+//go:generate go run ./internal/schemagen -out zz_schema.json -8 ../../testdata/pve-api/schema-8.4.json.gz -9 ../../testdata/pve-api/schema-9.2.json.gz

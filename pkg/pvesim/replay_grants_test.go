@@ -3,8 +3,6 @@ package pvesim
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -117,7 +115,7 @@ func (p *player) unsaid(step string) [][2]string {
 
 // needs looks up which privileges a step asked for.
 func (p *player) needs(step string) []string {
-	raw, err := os.ReadFile(filepath.Join(p.folder, "privileges-"+p.version+".json"))
+	raw, err := p.folder.Read("privileges-" + p.version)
 	if err != nil {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ func (p *player) world() {
 	p.cluster, p.http = cluster, &http.Client{Transport: cluster.Transport()}
 	p.mapped = map[string]string{}
 	if p.number != "00" {
-		p.before("00-setup.json")
+		p.before("00-setup", strings.NewReplacer())
 		cluster.storages["small"].totalBytes = 1 << 30
 	}
 	switch {
@@ -44,8 +43,11 @@ func (p *player) world() {
 	case slices.Contains([]string{"21", "22", "23", "24"}, p.number) || p.number >= "30":
 		p.template()
 	}
-	if p.number > "30" {
-		p.before("30-lp-setup.json")
+	switch {
+	case p.number == "least" || p.number == "agent": // made with another user's token for another pool, but the same rights
+		p.before("30-lp-setup", strings.NewReplacer("lp@pve", "labctl@pve", "lp%40pve", "labctl%40pve", "labp", "labctl"))
+	case p.number > "30":
+		p.before("30-lp-setup", strings.NewReplacer())
 		p.history()
 	}
 	p.peculiarities()
@@ -90,12 +92,18 @@ func (p *player) peculiarities() {
 	}
 }
 
-// before plays another file without judging it.
-func (p *player) before(name string) {
+// before plays another file, with other names, without judging it.
+func (p *player) before(name string, renamed *strings.Replacer) {
 	other := &player{
 		made: map[int]bool{},
 		t:    p.t, cluster: p.cluster, http: p.http, folder: p.folder, version: p.version, number: name[:2], mapped: p.mapped,
-		list: readExchanges(p.t, filepath.Join(p.folder, "exchanges-"+p.version, name)),
+		list: readSeries(p.t, p.folder, "exchanges-"+p.version+"/"+name),
+	}
+	for _, e := range other.list {
+		e.Request.Path = renamed.Replace(e.Request.Path)
+		if e.Request.Body != nil {
+			*e.Request.Body = renamed.Replace(*e.Request.Body)
+		}
 	}
 	other.foresee()
 	other.play()

@@ -27,7 +27,7 @@ var errUnproved = errors.New("the state of this lab is lost, and only the server
 
 // prove shows that no volume of a destroyed VM is left. A token whose rights come from the pool sees no volume of a VMID
 // that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
-// VMID's name (pve-api lab-findings §3). The VMID is one that this lab made itself, and its volumes are looked at first.
+// VMID's name (pve-api lab-findings §22, §23). The VMID is one that this lab made itself, and its volumes are looked at first.
 func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where shelf, step plan.Prove) error {
 	if step.Beside {
 		return e.proveBeside(ctx, name, ref, where)

@@ -9,7 +9,7 @@ import (
 func vmPath(vmid int) string { return fmt.Sprintf("/vms/%d", vmid) }
 
 // onPool are the privileges on the VMs, which they have from their pool: a VM's own ACL would go with the VM. Each was
-// taken away alone on real servers, and a lab's life failed (pve-api lab-findings §1), but for Pool.Audit, without which
+// taken away alone on real servers, and a lab's life failed (pve-api lab-findings §2), but for Pool.Audit, without which
 // nobody can tell a pool that is missing from one that is empty.
 func onPool(n Needs) List {
 	path := "/pool/" + n.Pool

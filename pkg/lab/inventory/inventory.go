@@ -158,7 +158,7 @@ func (o *Observed) lists(ref pve.VMRef) bool {
 }
 
 // missing files a VMID whose configuration cannot be read: gone, or there but not for this token. Only nextid tells
-// the two apart without a privilege (pve-api lab-findings §1.8).
+// the two apart without a privilege (pve-api lab-findings §8).
 func (o *Observed) missing(ctx context.Context, api API, scope Scope, ref pve.VMRef) error {
 	if !isKnown(scope, ref) {
 		return nil

@@ -11,7 +11,7 @@ import (
 )
 
 // Tag is the PVE tag that every VM of labctl carries, for people; ownership is judged by the mark alone, since a
-// clone inherits its template's tags (pve-api lab-findings §2).
+// clone inherits its template's tags (pve-api lab-findings §13).
 const Tag = "labctl"
 
 // BuildPrefix begins the name of the lab under which a template is built. No lab spec may use it.

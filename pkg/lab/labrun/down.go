@@ -245,7 +245,7 @@ func (r *Run) unasked() error {
 }
 
 // unreadable turns VMIDs that exist but cannot be read into errors with an operator's commands: a clone whose worker was
-// killed looks like this (pve-api lab-findings §6).
+// killed looks like this (pve-api lab-findings §39).
 func unreadable(observed inventory.Observed) error {
 	var all []error
 	for _, ref := range observed.Unreadable {

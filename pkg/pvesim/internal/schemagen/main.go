@@ -2,14 +2,16 @@
 // methods around virtual machines, storage, tasks, pools and access. Descriptions and return types are left out, equal
 // parameters are stored once.
 //
-// Usage: schemagen -out FILE -8 schema-8.json -9 schema-9.json
+// Usage: schemagen -out FILE -8 schema-8.json.gz -9 schema-9.json.gz
 package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -120,12 +122,8 @@ func writeLines(b *bytes.Buffer, lines []json.RawMessage) {
 }
 
 func (t *table) read(name string) ([]condensed, error) {
-	raw, err := os.ReadFile(name)
+	methods, err := readSchema(name)
 	if err != nil {
-		return nil, err
-	}
-	var methods []method
-	if err := json.Unmarshal(raw, &methods); err != nil {
 		return nil, err
 	}
 	var result []condensed
@@ -148,6 +146,23 @@ func (t *table) read(name string) ([]condensed, error) {
 		result = append(result, c)
 	}
 	return result, nil
+}
+
+// readSchema reads a published schema, plain or packed by gzip.
+func readSchema(name string) ([]method, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var text io.Reader = file
+	if strings.HasSuffix(name, ".gz") {
+		if text, err = gzip.NewReader(file); err != nil {
+			return nil, err
+		}
+	}
+	var methods []method
+	return methods, json.NewDecoder(text).Decode(&methods)
 }
 
 func isWanted(path string) bool {
