@@ -24,9 +24,9 @@ var arrows = map[string][]string{
 	"lab-specs":  {},
 	"pkg":        {}, // these tests
 
-	"pkg/pve":            {},
+	"pkg/pve":            {"pkg/internal/visible"},
 	"pkg/pvesim":         {}, // never pkg/pve: shared encoders would hide shared bugs
-	"pkg/remote":         {},
+	"pkg/remote":         {"pkg/internal/visible"},
 	"pkg/fio":            {},
 	"pkg/stats":          {},
 	"pkg/chart":          {},
@@ -47,7 +47,7 @@ var arrows = map[string][]string{
 	"pkg/validity":        {"pkg/fio", "pkg/telemetry", "pkg/results"},
 	"pkg/bench/suite":     {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/telemetry", "pkg/validity", "pkg/results"},
 	"pkg/results/compare": {"pkg/results", "pkg/stats"},
-	"pkg/report":          {"pkg/results/compare", "pkg/results", "pkg/chart"},
+	"pkg/report":          {"pkg/results/compare", "pkg/results", "pkg/chart", "pkg/internal/visible"},
 	"pkg/cli":             {"*"},
 	"pkg/killtest":        {}, // tests of the built binary: they know labctl by its command line only
 
@@ -68,7 +68,8 @@ var arrows = map[string][]string{
 
 	"pkg/e2e": {"pkg/pve", "pkg/remote", "pkg/sandbox", "pkg/labspec", "pkg/lab/guestsetup"},
 
-	"pkg/internal/ui":         {},
+	"pkg/internal/ui":         {"pkg/internal/visible"},
+	"pkg/internal/visible":    {},
 	"pkg/internal/atomicfile": {},
 	"pkg/internal/mempipe":    {},
 	"pkg/internal/cidata":     {},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"labctl/pkg/internal/ui"
+	"labctl/pkg/internal/visible"
 	"labctl/pkg/lab/change"
 	"labctl/pkg/labspec"
 )
@@ -56,6 +57,8 @@ func run(ctx context.Context, streams ui.IO, args []string) int {
 }
 
 func newApp(streams ui.IO, args []string) *app {
+	// What any command prints goes through the filter, whoever chose the text.
+	streams.Out, streams.Err = visible.NewWriter(streams.Out), visible.NewWriter(streams.Err)
 	return &app{IO: streams, begun: time.Now(), args: args}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"labctl/pkg/internal/visible"
 	"labctl/pkg/report"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
@@ -122,7 +123,7 @@ func (a *app) writeTo(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	if err := errors.Join(write(file), file.Close()); err != nil {
+	if err := errors.Join(write(visible.NewWriter(file)), file.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil

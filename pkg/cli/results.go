@@ -10,6 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
 )
 
@@ -62,7 +63,7 @@ func (a *app) listResults() error {
 		if a.json() {
 			return writeJSON(w, runs)
 		}
-		return listText(w, runs)
+		return listText(w, visible.Of(runs))
 	})
 }
 

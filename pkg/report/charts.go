@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"labctl/pkg/chart"
+	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
 )
@@ -16,7 +17,7 @@ import (
 // <workload>/iops.svg, bandwidth.svg (MiB/s) and io_written.svg or io_read.svg (MiB), and beside the folder
 // <workload>.csv in the layout of the blog's own CSV files. A run without workloads or targets is an error.
 func WriteCharts(dir string, run *results.Run) ([]string, error) {
-	d := NewDocument(run, Options{})
+	d := visible.Of(NewDocument(run, Options{}))
 	if len(d.Workloads) == 0 || len(d.Targets) == 0 {
 		return nil, fmt.Errorf("drawing charts of run %s: %w", run.ID, chart.ErrEmpty)
 	}

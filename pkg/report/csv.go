@@ -7,15 +7,26 @@ import (
 	"strings"
 	"time"
 
+	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
 )
 
-// writeCSV writes rows with the given line ending.
+// writeCSV writes rows with the given line ending. No cell is a formula.
 func writeCSV(w io.Writer, rows [][]string, ending string) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = ending == "\r\n"
-	return out.WriteAll(rows)
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = visible.Cell(cell)
+		}
+		if err := out.Write(cells); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
 }
 
 // trialRows are the trials of a run, in the order they were run. Numbers of a trial that failed are empty.

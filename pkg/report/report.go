@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
 )
@@ -39,18 +40,20 @@ type Options struct {
 
 // Write writes one run.
 func Write(w io.Writer, format Format, run *results.Run, o Options) error {
-	return write(w, format, o, view{
-		page: func() page { return runPage(NewDocument(run, o)) },
-		csv:  func() [][]string { return trialRows(run) },
-		json: func() any { return NewDocument(run, o) },
+	return write(w, format, view{
+		text:     func() string { return runPage(visible.Of(NewDocument(run, o))).text(o.Color) },
+		markdown: func() string { return runPage(visible.Of(NewDocument(run, o))).markdown() },
+		csv:      func() [][]string { return trialRows(run) },
+		json:     func() any { return NewDocument(run, o) },
 	})
 }
 
 // WriteComparison writes two runs or targets side by side.
 func WriteComparison(w io.Writer, format Format, c compare.Comparison, o Options) error {
-	return write(w, format, o, view{
-		page: func() page { return comparisonPage(c) },
-		csv:  func() [][]string { return comparisonRows(c) },
+	return write(w, format, view{
+		text:     func() string { return comparisonPage(visible.Of(c)).text(o.Color) },
+		markdown: func() string { return comparisonPage(visible.Of(c)).markdown() },
+		csv:      func() [][]string { return comparisonRows(c) },
 		json: func() any {
 			return struct {
 				SchemaVersion int `json:"schemaVersion"`
@@ -62,18 +65,18 @@ func WriteComparison(w io.Writer, format Format, c compare.Comparison, o Options
 
 // view is what one thing looks like in every format.
 type view struct {
-	page func() page
-	csv  func() [][]string
-	json func() any
+	text, markdown func() string
+	csv            func() [][]string
+	json           func() any
 }
 
-func write(w io.Writer, format Format, o Options, v view) error {
+func write(w io.Writer, format Format, v view) error {
 	var err error
 	switch format {
 	case Text:
-		_, err = io.WriteString(w, v.page().text(o.Color))
+		err = visible.WritePainted(w, v.text())
 	case Markdown:
-		_, err = io.WriteString(w, v.page().markdown())
+		_, err = io.WriteString(w, v.markdown())
 	case CSV:
 		err = writeCSV(w, v.csv(), "\n")
 	case JSON:

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"labctl/pkg/internal/visible"
 )
 
 // refresh is how often the live line is redrawn.
@@ -30,7 +32,11 @@ type Progress struct {
 
 // NewProgress starts progress on the talk stream. Quiet drops everything.
 func NewProgress(streams IO, quiet bool) *Progress {
-	p := &Progress{out: streams.Err, live: streams.ErrIsTerminal && !quiet, quiet: quiet, begun: time.Now(), stop: make(chan struct{})}
+	out := streams.Err
+	if filter, ok := out.(*visible.Writer); ok {
+		out = filter.Raw() // the cursor movements of the live line are ours; its texts are filtered where they are written
+	}
+	p := &Progress{out: out, live: streams.ErrIsTerminal && !quiet, quiet: quiet, begun: time.Now(), stop: make(chan struct{})}
 	if p.live {
 		p.done.Go(p.redraw)
 	}
@@ -45,7 +51,7 @@ func (p *Progress) Line(format string, args ...any) {
 		return
 	}
 	p.erase()
-	fmt.Fprintf(p.out, "%7.1fs  %s\n", time.Since(p.begun).Seconds(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.out, "%7.1fs  %s\n", time.Since(p.begun).Seconds(), visible.Text(fmt.Sprintf(format, args...)))
 	p.draw()
 }
 
@@ -97,7 +103,7 @@ func (p *Progress) draw() {
 	if !p.live || p.status == nil {
 		return
 	}
-	text := cut(p.status(time.Since(p.since)), p.width()-10)
+	text := cut(visible.Line(p.status(time.Since(p.since))), p.width()-10)
 	fmt.Fprintf(p.out, "%7.1fs  %s", time.Since(p.begun).Seconds(), text)
 	p.drawn = true
 }
