@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"labctl/pkg/internal/recordings"
 	"labctl/pkg/sandbox"
 )
 
@@ -31,11 +33,6 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("HOME", env.WorkDir)
-			shared, err := filepath.Abs(sharedDir())
-			if err != nil {
-				return err
-			}
-			env.Setenv("SHARED", shared)
 			repository, err := filepath.Abs(filepath.Join("..", ".."))
 			if err != nil {
 				return err
@@ -50,9 +47,6 @@ func TestScripts(t *testing.T) {
 			case "fio", "qemu-img", "qemu-system-x86_64":
 				_, err := exec.LookPath(name)
 				return err == nil, nil
-			case "shared":
-				_, err := os.Stat(filepath.Join(sharedDir(), "blog"))
-				return err == nil, nil
 			}
 			return false, errors.New("unknown condition " + name)
 		},
@@ -60,16 +54,9 @@ func TestScripts(t *testing.T) {
 			"exits": exits, "serverconfig": serverConfig, "stopvm": stopVM, "awaitfile": awaitFile,
 			"rememberSecret": rememberSecret, "nosecret": noSecret, "documented": documented, "damage": damage,
 			"publisher": publisher, "follow": follow, "sandboxenv": sandboxEnv,
+			"captured": captured,
 		},
 	})
-}
-
-// sharedDir is the folder of large recorded data that a check-out may have beside it.
-func sharedDir() string {
-	if dir := os.Getenv("LABCTL_SHARED"); dir != "" {
-		return dir
-	}
-	return filepath.Join("..", "..", "..", "shared")
 }
 
 // stopSandbox ends the sandbox that a failed script left running.
@@ -77,6 +64,17 @@ func stopSandbox(workDir string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	_ = sandbox.Stop(ctx, filepath.Join(workDir, "state", "labctl", "sandbox-host"))
+}
+
+// captured is the script command "captured NAME": it puts a file of the repository's testdata, unpacked, into the
+// script's folder.
+func captured(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: captured NAME")
+	}
+	text, err := recordings.File(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(path.Base(args[0])), text, 0o600))
 }
 
 // exits is the script command "exits CODE COMMAND...": it runs a command and checks its exit code.

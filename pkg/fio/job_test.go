@@ -1,8 +1,6 @@
 package fio_test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,18 +142,4 @@ func shellWords(line string) []string {
 		}
 	}
 	return append(words, word)
-}
-
-// shared returns a file of the project's shared reference material, which is not part of the repository.
-func shared(t *testing.T, parts ...string) string {
-	t.Helper()
-	root := os.Getenv("LABCTL_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("reference material is not here (set LABCTL_SHARED): %v", err)
-	}
-	return path
 }

@@ -2,8 +2,6 @@ package fio_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -126,15 +124,7 @@ func TestWriteToRefuses(t *testing.T) {
 }
 
 func TestReferenceJobFiles(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(shared(t, "reference", "jobs"), "*.fio"))
-	if err != nil || len(paths) == 0 {
-		t.Fatal("no job files", err)
-	}
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for path, data := range captured(t, "fio-jobs/*.fio") {
 		file, err := fio.ParseJobFile(data)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"labctl/pkg/fio"
+	"labctl/pkg/internal/recordings"
 )
 
 func TestParseReport(t *testing.T) {
@@ -217,29 +218,38 @@ func TestFailed(t *testing.T) {
 }
 
 func TestReferenceReports(t *testing.T) {
-	var paths []string
-	for _, pattern := range []string{shared(t, "samples", "fio") + "/*.json", shared(t, "samples", "zfs") + "/fio-*.json"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		paths = append(paths, found...)
+	reports := captured(t, "fio/*.json")
+	if len(reports) < 20 {
+		t.Fatalf("only %d reports found", len(reports))
 	}
-	if len(paths) < 20 {
-		t.Fatalf("only %d reports found", len(paths))
-	}
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for path, data := range reports {
 		r := parse(t, data)
 		for _, j := range r.Jobs {
 			if j.Write.IOBytes == 0 || j.Write.Clat.N != j.Write.TotalIOs || len(j.Write.Clat.Percentiles) == 0 {
-				t.Errorf("%s: job %+v", filepath.Base(path), j.Write)
+				t.Errorf("%s: job %+v", path, j.Write)
 			}
 		}
 	}
+}
+
+// captured returns the files of the repository's testdata that match.
+func captured(t *testing.T, pattern string) map[string][]byte {
+	t.Helper()
+	folder, err := recordings.Captured(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := folder.List(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no %s: %v", pattern, err)
+	}
+	files := map[string][]byte{}
+	for _, name := range names {
+		if files[name], err = folder.Read(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
 }
 
 func FuzzParseReport(f *testing.F) {

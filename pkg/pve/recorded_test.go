@@ -22,13 +22,13 @@ func body(e recordings.Exchange) []byte {
 // recorded reads what real servers answered, by series.
 func recorded(t *testing.T) map[string][]recordings.Exchange {
 	t.Helper()
-	folder, err := recordings.Open()
+	folder, err := recordings.Exchanges()
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := map[string][]recordings.Exchange{}
 	for _, version := range []string{"8.4", "9.2"} {
-		names, err := folder.Names(version)
+		names, err := folder.Series(version)
 		if err != nil {
 			t.Fatal(err)
 		}

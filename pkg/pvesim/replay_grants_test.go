@@ -115,7 +115,7 @@ func (p *player) unsaid(step string) [][2]string {
 
 // needs looks up which privileges a step asked for.
 func (p *player) needs(step string) []string {
-	raw, err := p.folder.Read("privileges-" + p.version)
+	raw, err := p.folder.Read("privileges-" + p.version + ".json")
 	if err != nil {
 		return nil
 	}

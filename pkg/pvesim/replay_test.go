@@ -24,7 +24,7 @@ type exchange = recordings.Exchange
 // recorded is the folder with the exchanges that were recorded from real servers.
 func recorded(t *testing.T) recordings.Folder {
 	t.Helper()
-	folder, err := recordings.Open()
+	folder, err := recordings.Exchanges()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestReplay(t *testing.T) {
 	folder := recorded(t)
 	var total tally
 	for _, version := range []string{"8.4", "9.2"} {
-		names, err := folder.Names(version)
+		names, err := folder.Series(version)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"labctl/pkg/chart"
 	"labctl/pkg/fio"
+	"labctl/pkg/internal/recordings"
 	"labctl/pkg/results"
 )
 
@@ -104,14 +105,7 @@ func TestPythonFloat(t *testing.T) {
 // From the blog's raw result file come, byte for byte, the CSV files that its run.py makes of it: testdata/blog-csv was
 // made by the same arithmetic and the same csv.writer in Python 3.11 on Linux.
 func TestBlogCSVFromRawResults(t *testing.T) {
-	shared := os.Getenv("LABCTL_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "..", "shared")
-	}
-	data, err := os.ReadFile(filepath.Join(shared, "blog", "run-2023-09-12.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the blog's raw results are not here; set LABCTL_SHARED to the folder that has blog/")
-	}
+	data, err := recordings.File("blog/run-2023-09-12.json")
 	if err != nil {
 		t.Fatal(err)
 	}

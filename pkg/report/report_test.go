@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"labctl/pkg/internal/recordings"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
 )
@@ -64,7 +64,7 @@ func TestWriteComparisonGolden(t *testing.T) {
 
 // The CSV of the two published runs is the table they were published as.
 func TestCSVOfPublishedRuns(t *testing.T) {
-	want, err := os.ReadFile("testdata/blog-baseline.csv")
+	want, err := recordings.File("blog/baseline.csv")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,17 +127,3 @@ func asJSON(t *testing.T, value any) string {
 	check(t, encoder.Encode(value))
 	return text.String()
 }
-
-// shared returns a file of the project's shared reference material, which is not part of the repository.
-func shared(t *testing.T, parts ...string) string {
-	t.Helper()
-	root := os.Getenv("LABCTL_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("reference material is not here (set LABCTL_SHARED): %v", err)
-	}
-	return path
-}

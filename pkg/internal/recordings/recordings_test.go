@@ -24,7 +24,7 @@ func write(t *testing.T, files map[string]string) Folder {
 		}
 	}
 	t.Setenv(Variable, root)
-	folder, err := Open()
+	folder, err := Exchanges()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +34,13 @@ func write(t *testing.T, files map[string]string) Folder {
 // TestOwnRecordings reads every file of the repository whole: they are what the tests of pve and pvesim stand on.
 func TestOwnRecordings(t *testing.T) {
 	t.Setenv(Variable, "")
-	folder, err := Open()
+	folder, err := Exchanges()
 	if err != nil {
 		t.Fatal(err)
 	}
 	exchanges := 0
 	for _, version := range []string{"8.4", "9.2"} {
-		names, err := folder.Names(version)
+		names, err := folder.Series(version)
 		if err != nil || len(names) < 18 {
 			t.Errorf("%d series of %s, %v", len(names), version, err)
 		}
@@ -57,7 +57,7 @@ func TestOwnRecordings(t *testing.T) {
 			exchanges += len(list)
 		}
 		for _, table := range []string{"schema-", "privileges-"} {
-			if text, err := folder.Read(table + version); err != nil || len(text) < 10_000 {
+			if text, err := folder.Read(table + version + ".json"); err != nil || len(text) < 10_000 {
 				t.Errorf("%s%s: %d bytes, %v", table, version, len(text), err)
 			}
 		}
@@ -73,16 +73,19 @@ func TestAnotherFolder(t *testing.T) {
 		"second-8.4/51-more.json":   `[{"name": "seen", "observation": "zfs list"}]`,
 		"second-8.4/README.md":      "not a recording",
 	})
-	names, err := folder.Names("8.4")
+	names, err := folder.Series("8.4")
 	if err != nil || !cmp.Equal(names, []string{"exchanges-8.4/50-new", "second-8.4/51-more"}) {
 		t.Errorf("%q, %v", names, err)
 	}
-	if names, err := folder.Names("9.2"); err != nil || names != nil {
+	if names, err := folder.Series("9.2"); err != nil || names != nil {
 		t.Errorf("%q, %v", names, err)
 	}
 	list, err := folder.Exchanges("exchanges-8.4/50-new")
 	if err != nil || len(list) != 1 || list[0].Request.Headers["A"] != "b" || *list[0].Response.Status != 200 {
 		t.Errorf("%+v, %v", list, err)
+	}
+	if setup, err := folder.Exchanges("exchanges-8.4/00-setup"); err != nil || len(setup) != 16 {
+		t.Errorf("the repository's own set-up: %d exchanges, %v", len(setup), err)
 	}
 }
 
@@ -130,7 +133,7 @@ func TestBrokenRecordings(t *testing.T) {
 		}
 	}
 	t.Setenv(Variable, filepath.Join(t.TempDir(), "none"))
-	if _, err := Open(); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Exchanges(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 }

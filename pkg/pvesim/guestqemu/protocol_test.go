@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"labctl/pkg/internal/recordings"
 	"labctl/pkg/pvesim"
 )
 
@@ -164,13 +165,9 @@ func TestAgentFileMissing(t *testing.T) {
 
 // The samples of a real agent are understood.
 func TestAgentSamples(t *testing.T) {
-	samples := os.Getenv("LABCTL_SHARED")
-	if samples == "" {
-		samples = filepath.Join("..", "..", "..", "..", "shared")
-	}
-	text, err := os.ReadFile(filepath.Join(samples, "samples", "guest-agent", "guest-network-get-interfaces.json"))
+	text, err := recordings.File("guest-agent/guest-network-get-interfaces.json")
 	if err != nil {
-		t.Skip("the recorded answers of guest agents are not here")
+		t.Fatal(err)
 	}
 	var answer response
 	if err := json.Unmarshal(text, &answer); err != nil {
