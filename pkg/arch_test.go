@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 
 	"pkg/pvesim/owned":              {},
 	"pkg/pvesim/gateway":            {},
+	"pkg/pvesim/console":            {},
 	"pkg/pvesim/guesthost":          {"pkg/pvesim", "pkg/pvesim/owned", "pkg/pvesim/gateway"},
 	"pkg/pvesim/guestimage":         {},
 	"pkg/pvesim/guestqemu":          {"pkg/pvesim", "pkg/pvesim/owned", "pkg/pvesim/guestimage", "pkg/internal/cidata"},
@@ -77,7 +78,7 @@ var arrows = map[string][]string{
 }
 
 // forTests is what the tests of every package may use beside: the emulated world and the labs that ship.
-var forTests = []string{"lab-specs", "pkg/pvesim", "pkg/pvesim/guesthost", "pkg/remote", "pkg/internal/mempipe", "pkg/internal/recordings"}
+var forTests = []string{"lab-specs", "pkg/pvesim", "pkg/pvesim/guesthost", "pkg/pvesim/console", "pkg/remote", "pkg/internal/mempipe", "pkg/internal/recordings"}
 
 // vague names say nothing of what a package is for.
 var vague = []string{"util", "utils", "common", "helper", "helpers", "types", "models", "manager", "misc"}

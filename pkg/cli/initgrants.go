@@ -40,6 +40,9 @@ func (s *setup) printGrants(ctx context.Context) error {
 			}
 		}
 	}
+	if !grants.MakesPool(s.flags.pool, major) {
+		return usagef("--pool %s: Proxmox VE %d makes only pools whose name begins with a letter: choose another name", s.flags.pool, major)
+	}
 	list, err := s.grants(ctx, major)
 	if err != nil {
 		return err
@@ -123,7 +126,7 @@ func (s *setup) showCommands(major int, commands []string) error {
 		})
 	}
 	return s.app.print(func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "# as root on the server (Proxmox VE %d)\n%s\n", major, strings.Join(commands, "\n"))
+		_, err := fmt.Fprintf(w, "# as root on the server (Proxmox VE %d)\n# Every line may be run again. What is missing is first said not to exist, and then made.\n%s\n", major, strings.Join(commands, "\n"))
 		return err
 	})
 }
@@ -142,5 +145,5 @@ func (s *setup) goOn() string {
 	} {
 		next += " " + flag.name + " " + grants.Quote(flag.value)
 	}
-	return known + "run the commands above as root on the server, note the secret that it shows, and go on with\n  " + next
+	return known + "run the commands above as root on the server, note the secret that it shows when it makes the token, and go on with\n  " + next
 }

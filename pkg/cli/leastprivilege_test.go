@@ -20,6 +20,7 @@ import (
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pvesim"
+	"labctl/pkg/pvesim/console"
 	"labctl/pkg/sandbox"
 )
 
@@ -70,7 +71,7 @@ func newStranger(t *testing.T, major int) *stranger {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	s.pveum = &pveum{t: t, console: s.cluster.RootTransport(), secrets: map[string]string{}}
+	s.pveum = &pveum{t: t, console: console.New(s.cluster.RootTransport())}
 	for _, path := range []string{"/access/users/labctl@pve", "/access/roles/LabctlVM", "/access/roles/LabctlStore", "/pools/labctl"} {
 		if err := s.call(http.MethodDelete, path, nil); err != nil {
 			t.Fatal(err)
@@ -113,7 +114,8 @@ func (s *stranger) setUp(more ...string) {
 	args := append([]string{"init", "--print-grants", "--url", s.info.URL, "--fingerprint", s.info.Fingerprint, "--storage", "zfs"}, more...)
 	commands := s.mustLabctl("", args...)
 	s.script(commands)
-	secret := s.write("secret", s.secrets[defaultTokenID]+"\n")
+	secret := s.write("secret", s.console.Secret(defaultTokenID)+"\n")
+	s.script(commands) // changes nothing any more: the secret stays the token's
 	s.mustLabctl("", "init", "--url", s.info.URL, "--fingerprint", s.info.Fingerprint, "--token-id", defaultTokenID, "--secret-file", secret, "--ssh-proxy", s.info.Gateway, "--lab", s.path("first.yaml"))
 }
 
@@ -217,7 +219,7 @@ func (s *stranger) withoutGrant(t *testing.T, lab string, list grants.List, gran
 func roleOn(t *testing.T, list grants.List, path string) string {
 	t.Helper()
 	for _, command := range list.Setup(defaultTokenID) {
-		words := splitShell(command)
+		words := strings.Fields(command)
 		if len(words) > 3 && words[1] == "acl" && words[3] == path {
 			return words[len(words)-1]
 		}

@@ -116,7 +116,7 @@ func TestInitAtATerminal(t *testing.T) {
 		code <- run(t.Context(), ui.IO{In: terminal.labctl, Out: terminal.labctl, Err: terminal.labctl},
 			[]string{"--config", s.path("config.yaml"), "--state-dir", s.path("state"), "init", "--ssh-proxy", s.info.Gateway, "--lab", s.path("first.yaml")})
 	}()
-	secret := s.secrets[defaultTokenID]
+	secret := s.console.Secret(defaultTokenID)
 	terminal.answer("Address of the Proxmox VE server", s.info.URL)
 	terminal.answer("Are the fingerprints the same?", "yes")
 	terminal.answer("API token", defaultTokenID)

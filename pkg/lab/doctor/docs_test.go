@@ -11,7 +11,7 @@ import (
 
 // TestEveryCheckIsDocumented holds the page's table of checks to the checks.
 func TestEveryCheckIsDocumented(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "doctor.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "doctor.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

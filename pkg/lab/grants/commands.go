@@ -7,20 +7,21 @@ import (
 )
 
 // Setup are the commands that make the pool, the user, the token and exactly the grants of the list, to be run by root
-// on any node of a server that has none of them. The token command shows the token's secret, once.
+// on any node. They may be run again, also with a longer list: each line changes what is there, and makes what is not.
+// The token's secret is shown once, by the command that makes the token.
 func (l List) Setup(tokenID string) []string {
 	user, token, _ := strings.Cut(tokenID, "!")
+	user, token = Quote(user), Quote(token)
 	var commands []string
 	for _, path := range l.Paths() {
 		if pool, ok := strings.CutPrefix(path, "/pool/"); ok {
-			commands = append(commands, "pveum pool add "+Quote(pool))
+			commands = append(commands, AddPool(pool))
 		}
 	}
-	commands = append(commands, "pveum user add "+Quote(user), "pveum user token add "+Quote(user)+" "+Quote(token)+" --privsep 1")
+	commands = append(commands, modifyOrAdd("user", user, "", ""), modifyOrAdd("user token", user+" "+token, "", " --privsep 1"))
 	for _, path := range l.Paths() {
-		add := "pveum role add " + l.role(path) + " --privs " + privs(l.ofRole(l.role(path)))
-		if !slices.Contains(commands, add) {
-			commands = append(commands, add)
+		if command := addToRole(l.role(path), l.ofRole(l.role(path))); !slices.Contains(commands, command) {
+			commands = append(commands, command)
 		}
 	}
 	for _, path := range l.Paths() {
@@ -34,12 +35,31 @@ func (l List) Setup(tokenID string) []string {
 func (l List) Remedy(tokenID string) []string {
 	var commands []string
 	for _, path := range l.Paths() {
-		name, wanted := l.role(path), privs(l.On(path))
-		commands = append(commands,
-			"pveum role modify "+name+" --append 1 --privs "+wanted+" || pveum role add "+name+" --privs "+wanted,
-			modifyACL(path, l.role(path), tokenID))
+		commands = append(commands, addToRole(l.role(path), l.On(path)), modifyACL(path, l.role(path), tokenID))
 	}
 	return commands
+}
+
+// AddPool is the command that makes a pool unless it is there.
+func AddPool(pool string) string { return modifyOrAdd("pool", Quote(pool), "", "") }
+
+// MakesPool says whether a server of that major version makes a pool of that name. 9 refuses names that do not begin with a
+// letter, and keeps those that it has from before (pve-manager 9.2.11, PVE/API2/Pool.pm 191-198).
+func MakesPool(pool string, major int) bool {
+	leaf := pool[strings.LastIndex(pool, "/")+1:]
+	return major < 9 || leaf != "" && strings.Trim(leaf[:1], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+}
+
+// addToRole is the command that gives a role the privileges and keeps those that it has.
+func addToRole(role string, privileges []string) string {
+	return modifyOrAdd("role", role, " --append 1 --privs "+privs(privileges), " --privs "+privs(privileges))
+}
+
+// modifyOrAdd is a line of pveum that succeeds however often it is run: `add` refuses what exists ("pool 'labctl' already
+// exists": pve-manager 9.2.11, PVE/API2/Pool.pm 190; likewise User.pm 333 and 806, Role.pm 107 of pve-access-control
+// 9.1.1), and `modify` refuses what does not exist and without options changes nothing (User.pm 452 and 881, Pool.pm 315).
+func modifyOrAdd(kind, name, modify, add string) string {
+	return "pveum " + kind + " modify " + name + modify + " || pveum " + kind + " add " + name + add
 }
 
 // modifyACL gives the role to the token and to its user: with privilege separation the token has what both have.

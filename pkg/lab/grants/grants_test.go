@@ -65,13 +65,25 @@ func golden(t *testing.T, name, got string) {
 
 // TestReadmeHasTheCommands: a reader of the README gets the same commands as a user of init.
 func TestReadmeHasTheCommands(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	commands := Of(blogLab(t), inventory.Template{}, 9).List().Setup(token)
 	if !strings.Contains(string(readme), "```sh\n"+strings.Join(commands, "\n")+"\n```") {
 		t.Errorf("the README does not have the block\n%s", strings.Join(commands, "\n"))
+	}
+}
+
+func TestMakesPool(t *testing.T) {
+	for _, test := range []struct {
+		pool  string
+		major int
+		makes bool
+	}{{"labctl", 9, true}, {"9lab", 8, true}, {"9lab", 9, false}, {"team/9lab", 9, false}, {"9/lab", 9, true}, {"_x", 9, false}, {"", 9, false}} {
+		if MakesPool(test.pool, test.major) != test.makes {
+			t.Errorf("%d makes %q: want %v", test.major, test.pool, test.makes)
+		}
 	}
 }
 
