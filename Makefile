@@ -1,5 +1,5 @@
 # make demo   a whole lab's life in the sandbox: up, bench, report, down; needs no Proxmox
-# make test   go vet and all tests
+# make test   go vet and all tests; lists those that were skipped, and fails when one has no good reason for that
 # make kill   kills the built labctl at every change of up and down, and lets everything go wrong that can; takes minutes
 # make e2e    labctl from end to end with real virtual machines, without Proxmox: ten minutes without KVM, needs root
 # make lint   gofmt, go vet, and golangci-lint or else staticcheck
@@ -8,6 +8,9 @@
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHARTS      := results-charts
+
+# GOTEST is go test, and fails when a test was skipped for a reason that is not accepted.
+GOTEST := go run ./pkg/internal/testrun
 
 .PHONY: demo test kill e2e lint build clean fio e2e-packages
 
@@ -24,15 +27,15 @@ demo: build fio
 test:
 	go vet ./...
 	go vet -tags e2e ./pkg/e2e
-	go test $(TESTFLAGS) ./...
+	$(GOTEST) $(TESTFLAGS) ./...
 
 kill:
-	go test ./pkg/lab/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
-	go test ./pkg/killtest -kill -v -timeout 40m
+	$(GOTEST) ./pkg/lab/labrun -thorough -v -run 'FaultMatrix|RandomHistories|TwentyVMs'
+	$(GOTEST) ./pkg/killtest -kill -v -timeout 40m
 
 # The tests side by side mostly wait.
 e2e: e2e-packages
-	go test -tags e2e -count=1 -v -timeout 40m -parallel 6 $(E2EFLAGS) ./pkg/e2e
+	$(GOTEST) -tags e2e -count=1 -v -timeout 40m -parallel 6 $(E2EFLAGS) ./pkg/e2e
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }

@@ -36,7 +36,7 @@ func newShell(tb testing.TB) *shell {
 	for _, tool := range realTools {
 		path, err := exec.LookPath(tool)
 		if err != nil {
-			tb.Skipf("this machine has no %s", tool)
+			tb.Skipf("%s is not installed", tool)
 		}
 		if err := os.Symlink(path, s.path("bin", tool)); err != nil {
 			tb.Fatal(err)

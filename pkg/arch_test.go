@@ -75,6 +75,7 @@ var arrows = map[string][]string{
 	"pkg/internal/mempipe":    {},
 	"pkg/internal/cidata":     {},
 	"pkg/internal/recordings": {},
+	"pkg/internal/testrun":    {},
 }
 
 // forTests is what the tests of every package may use beside: the emulated world and the labs that ship.

@@ -27,7 +27,7 @@ func TestISO(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := exec.LookPath("xorriso"); err != nil {
-		t.Skip("the rest needs xorriso: apt-get install xorriso")
+		t.Skip("xorriso is not installed")
 	}
 	for _, names := range []string{"any", "norock"} { // Rock Ridge, and without it Joliet
 		out := filepath.Join(dir, names)
