@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"labctl/pkg/lab/grants"
+	"labctl/pkg/internal/shell"
 )
 
 // advice matches a command that a message advises without saying for which lab, and with which flags.
@@ -35,7 +35,7 @@ func (a *app) spelled(verb, rest string) string {
 	}
 	takesLab := verb != "gc" && verb != "init" && !ofSandbox
 	if a.lab != "" && takesLab && (rest == "" || strings.HasPrefix(rest, " --")) {
-		rest = " " + grants.Quote(a.lab) + rest
+		rest = " " + shell.Quote(a.lab) + rest
 	}
 	if len(words) > 0 {
 		verb = shellWords(words) + " " + verb
@@ -85,7 +85,7 @@ func (a *app) about(lab string, err error) error {
 func shellWords(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
-		quoted[i] = grants.Quote(word)
+		quoted[i] = shell.Quote(word)
 	}
 	return strings.Join(quoted, " ")
 }

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/lab/doctor"
-	"labctl/pkg/lab/grants"
 	"labctl/pkg/lab/guestsetup"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/labrun"
@@ -68,7 +68,7 @@ func (a *app) reachPatient(ctx context.Context) (*server, *doctor.Finding, error
 	}
 	finding := &doctor.Finding{
 		Severity: doctor.Error, Problem: unread.Error(), Advice: "let your user read the file, or name another one in the configuration",
-		Commands: []string{"ls -l " + grants.Quote(a.config.GetString(keyTokenSecretFile))},
+		Commands: []string{"ls -l " + shell.Quote(a.config.GetString(keyTokenSecretFile))},
 	}
 	return &server{url: a.config.GetString(keyURL), tokenID: a.config.GetString(keyTokenID)}, finding, nil
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"labctl/pkg/internal/atomicfile"
-	"labctl/pkg/lab/grants"
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 )
@@ -53,7 +53,7 @@ func (s *setup) choose(ctx context.Context) error {
 	if s.inEnvironment() {
 		s.say("the token's secret is not in it: keep LABCTL_PVE_TOKEN_SECRET set for every labctl, or run init again with --secret-file")
 	}
-	lab = " " + grants.Quote(s.flags.labFile)
+	lab = " " + shell.Quote(s.flags.labFile)
 	s.say("next: `labctl %s`, and when it is content `labctl %s`", s.app.spelled("doctor", lab), s.app.spelled("run", lab))
 	return s.report(initOutcome{Config: s.path, Lab: s.flags.labFile, URL: s.greeting.URL, Version: version.Version, Fingerprint: s.pinned})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/lab/grants"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/labspec"
@@ -135,7 +136,7 @@ func (s *setup) showCommands(major int, commands []string) error {
 func (s *setup) goOn() string {
 	known, next := "the server's address and certificate are in "+s.path+"; ", "labctl "+s.app.spelled("init", "")
 	if s.flags.printGrants {
-		known, next = "", next+" --url "+grants.Quote(s.greeting.URL)
+		known, next = "", next+" --url "+shell.Quote(s.greeting.URL)
 		if s.pinned != "" {
 			next += " --fingerprint " + s.pinned
 		}
@@ -143,7 +144,7 @@ func (s *setup) goOn() string {
 	for _, flag := range []struct{ name, value string }{
 		{"--token-id", s.tokenID}, {"--pool", s.flags.pool}, {"--template", s.flags.template}, {"--storage", s.flags.storage}, {"--bridge", s.flags.bridge},
 	} {
-		next += " " + flag.name + " " + grants.Quote(flag.value)
+		next += " " + flag.name + " " + shell.Quote(flag.value)
 	}
 	return known + "run the commands above as root on the server, note the secret that it shows when it makes the token, and go on with\n  " + next
 }

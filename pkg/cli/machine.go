@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/lab/doctor"
-	"labctl/pkg/lab/grants"
 )
 
 // examineMachine looks at what labctl needs on the machine that it runs on.
@@ -27,7 +27,7 @@ func (a *app) examineMachine(ctx context.Context) []doctor.Finding {
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
 			findings = append(findings, doctor.Finding{
 				Severity: doctor.Warning, Problem: fmt.Sprintf("others may read %s, which holds the token's secret", path),
-				Advice: "keep it to yourself", Commands: []string{"chmod 600 " + grants.Quote(path)},
+				Advice: "keep it to yourself", Commands: []string{"chmod 600 " + shell.Quote(path)},
 			})
 		}
 	}

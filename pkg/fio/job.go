@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"labctl/pkg/internal/shell"
 )
 
 // Option is one fio option as the user wrote it: order and spelling are kept.
@@ -55,11 +57,7 @@ func (j Job) Args() []string {
 
 // CommandLine is Args as a person would type it: joined by single spaces, quoted for a POSIX shell where that is needed.
 func (j Job) CommandLine() string {
-	args := j.Args()
-	for i, arg := range args {
-		args[i] = shellQuote(arg)
-	}
-	return strings.Join(args, " ")
+	return shell.Join(j.Args())
 }
 
 // Runtime is how long fio will run a time-based job: runtime plus ramp_time.

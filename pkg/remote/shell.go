@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"labctl/pkg/internal/shell"
 )
 
 // maxScript bounds a command line in bytes. Linux refuses a single argument of
@@ -25,9 +27,9 @@ func (c Command) line() (string, error) {
 	if len(c.Env) > 0 {
 		words = append(append([]string{"env"}, c.Env...), words...)
 	}
-	line := "exec " + quoteAll(words)
+	line := "exec " + shell.Join(words)
 	if c.Dir != "" {
-		line = "cd " + quote(c.Dir) + " && " + line
+		line = "cd " + shell.Quote(c.Dir) + " && " + line
 	}
 	return line, checkLine(line)
 }
@@ -44,14 +46,14 @@ func checkLine(line string) error {
 
 // shellLine is the command line that runs script with positional arguments.
 func shellLine(script string, args ...string) string {
-	return "exec " + quoteAll(append([]string{"sh", "-c", script, "labctl"}, args...))
+	return "exec " + shell.Join(append([]string{"sh", "-c", script, "labctl"}, args...))
 }
 
 // summary is the beginning of the command, for messages.
 func (c Command) summary() string {
 	text := c.Script
 	if text == "" {
-		text = quoteAll(c.Argv)
+		text = shell.Join(c.Argv)
 	}
 	const enough = 80
 	first, rest, _ := strings.Cut(strings.TrimSpace(text), "\n")
@@ -62,23 +64,4 @@ func (c Command) summary() string {
 		first += " …"
 	}
 	return first
-}
-
-func quoteAll(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = quote(word)
-	}
-	return strings.Join(quoted, " ")
-}
-
-// quote makes word survive a POSIX shell unchanged.
-func quote(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_", r)
-	}
-	if word != "" && strings.TrimFunc(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"labctl/pkg/lab/grants"
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 )
@@ -25,7 +25,7 @@ func checkHost(s *seen) (string, []Finding) {
 	if facts["directory"] == "" {
 		findings = append(findings, problem(Error, "the host %s has no directory %s that %s may write to", host.Name, host.Directory, host.SSH.User).
 			advise("make it, best as a dataset of its own on the pool behind the storage; on the host",
-				"zfs create -o mountpoint="+grants.Quote(host.Directory)+" "+grants.Quote(strings.Trim(host.Directory, "/")), "mkdir -p "+grants.Quote(host.Directory)))
+				"zfs create -o mountpoint="+shell.Quote(host.Directory)+" "+shell.Quote(strings.Trim(host.Directory, "/")), "mkdir -p "+shell.Quote(host.Directory)))
 	}
 	if facts["fio_version"] == "" {
 		findings = append(findings, problem(Error, "the host %s has no fio", host.Name).advise("install it, on the host", "apt-get install fio"))
@@ -33,7 +33,7 @@ func checkHost(s *seen) (string, []Finding) {
 	need, whose := s.Lab.FileBytes()
 	if free, err := strconv.ParseInt(facts["directory_free_bytes"], 10, 64); err == nil && labspec.Size(free) < need {
 		findings = append(findings, problem(Error, "the directory %s of host %s has %s free, and the files of %s take %s", host.Directory, host.Name, roughly(free), whose, need).
-			advise("make room, or make size × numjobs smaller in the lab spec", "df -h "+grants.Quote(host.Directory)))
+			advise("make room, or make size × numjobs smaller in the lab spec", "df -h "+shell.Quote(host.Directory)))
 	}
 	return fmt.Sprintf("%s with %s, %s on %s", host.Name, facts["fio_version"], host.Directory, facts["directory_fs"]), findings
 }
@@ -41,7 +41,7 @@ func checkHost(s *seen) (string, []Finding) {
 // loginFailed says what to do for each way in which a login can fail.
 func loginFailed(host labspec.Host, err error) Finding {
 	finding := problem(Error, "the host %s cannot be logged in to: %v", host.Name, err)
-	where := grants.Quote(host.SSH.User + "@" + host.SSH.Host)
+	where := shell.Quote(host.SSH.User + "@" + host.SSH.Host)
 	if host.SSH.Port != 22 {
 		where = fmt.Sprintf("-p %d %s", host.SSH.Port, where)
 	}

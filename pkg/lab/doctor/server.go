@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/lab/grants"
 	"labctl/pkg/pve"
 )
@@ -29,8 +30,8 @@ func checkServer(s *seen) (string, []Finding) {
 		finding.Problem = fmt.Sprintf("the server does not take the token %s: its secret is wrong, the token is unknown, deleted or expired, "+
 			"or its user is disabled or expired; the server's answer is the same for all six", s.TokenID)
 		finding = finding.advise("look which it is, as root on the server; a lost secret cannot be shown again, only replaced by a new token's",
-			"pveum user token list "+grants.Quote(user), "pveum user list", fmt.Sprintf("pveum user token remove %s %s", grants.Quote(user), grants.Quote(token)),
-			fmt.Sprintf("pveum user token add %s %s --privsep 1", grants.Quote(user), grants.Quote(token)))
+			"pveum user token list "+shell.Quote(user), "pveum user list", fmt.Sprintf("pveum user token remove %s %s", shell.Quote(user), shell.Quote(token)),
+			fmt.Sprintf("pveum user token add %s %s --privsep 1", shell.Quote(user), shell.Quote(token)))
 	}
 	return "", []Finding{finding}
 }
@@ -143,7 +144,7 @@ func checkPool(s *seen) (string, []Finding) {
 	for _, pool := range s.pools.value {
 		names = append(names, pool.ID)
 	}
-	add := fmt.Sprintf("pveum pool add %s", grants.Quote(name))
+	add := fmt.Sprintf("pveum pool add %s", shell.Quote(name))
 	switch {
 	case slices.Contains(names, name):
 		return name, nil

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"labctl/pkg/lab/grants"
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 )
@@ -42,7 +42,7 @@ func (s *seen) storageNotSeen(name string) []Finding {
 	for _, config := range s.configs.value {
 		if config.Name == name && len(config.Nodes) > 0 {
 			return []Finding{problem(Error, "storage %s is limited to the nodes %s and does not exist on %s", name, strings.Join(config.Nodes, ", "), s.Lab.Node).
-				advise("choose another storage or node in the lab spec, or let the node have it", fmt.Sprintf("pvesm set %s --nodes %s", grants.Quote(name), strings.Join(append(config.Nodes, s.Lab.Node), ",")))}
+				advise("choose another storage or node in the lab spec, or let the node have it", fmt.Sprintf("pvesm set %s --nodes %s", shell.Quote(name), strings.Join(append(config.Nodes, s.Lab.Node), ",")))}
 		}
 	}
 	var usable []string
@@ -61,7 +61,7 @@ func (s *seen) storageNotSeen(name string) []Finding {
 
 // unfit says why a storage cannot hold VM disks.
 func unfit(storage pve.Storage) []Finding {
-	name := grants.Quote(storage.Name)
+	name := shell.Quote(storage.Name)
 	switch {
 	case !storage.Enabled:
 		return []Finding{problem(Error, "storage %s is disabled", storage.Name).advise("enable it", "pvesm set "+name+" --disable 0")}
@@ -97,7 +97,7 @@ func Misfits(lab *labspec.Lab, configs []pve.StorageConfig) []Finding {
 
 func misfit(config pve.StorageConfig, disk labspec.DataDisk) []Finding {
 	var findings []Finding
-	set := "pvesm set " + grants.Quote(config.Name)
+	set := "pvesm set " + shell.Quote(config.Name)
 	hasSettings := config.Type == "zfspool" || config.Type == "zfs"
 	if want := disk.Sparse; want != nil && hasSettings && *want != config.Sparse {
 		findings = append(findings, problem(Error, "storage %s makes %s disks, and the lab spec wants %s ones", config.Name, thickness(config.Sparse), thickness(*want)).
@@ -160,7 +160,7 @@ func (s *seen) room(storage pve.Storage) []Finding {
 	})
 	if thick {
 		return []Finding{problem(Error, "storage %s has %s free, and the lab's disks take %s at once, since it makes thick ones", storage.Name, roughly(storage.AvailBytes), need).
-			advise("make room, make the disks in the lab spec smaller, or let the storage make thin disks", "pvesm set "+grants.Quote(storage.Name)+" --sparse 1")}
+			advise("make room, make the disks in the lab spec smaller, or let the storage make thin disks", "pvesm set "+shell.Quote(storage.Name)+" --sparse 1")}
 	}
 	return []Finding{problem(Warning, "storage %s has %s free, and the lab's disks may grow to %s: a storage that runs full stops every VM on it", storage.Name, roughly(storage.AvailBytes), need).
 		advise("make room, or make the disks in the lab spec smaller")}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"labctl/pkg/lab/grants"
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/plan"
 	"labctl/pkg/labspec"
@@ -108,7 +108,7 @@ func cannotLogIn(_ *seen, template inventory.Template) []Finding {
 			storage = names[0]
 		}
 		findings = append(findings, problem(Error, "template %s has no cloud-init drive: its clones would get neither address nor SSH key", id).
-			advise("give it one", fmt.Sprintf("qm set %s --ide2 %s:cloudinit", id, grants.Quote(storage))))
+			advise("give it one", fmt.Sprintf("qm set %s --ide2 %s:cloudinit", id, shell.Quote(storage))))
 	}
 	switch custom := config.Raw["cicustom"]; {
 	case strings.Contains(custom, "user="):

@@ -1,9 +1,10 @@
 package grants
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"labctl/pkg/internal/shell"
 )
 
 // Setup are the commands that make the pool, the user, the token and exactly the grants of the list, to be run by root
@@ -11,14 +12,15 @@ import (
 // The token's secret is shown once, by the command that makes the token.
 func (l List) Setup(tokenID string) []string {
 	user, token, _ := strings.Cut(tokenID, "!")
-	user, token = Quote(user), Quote(token)
 	var commands []string
 	for _, path := range l.Paths() {
 		if pool, ok := strings.CutPrefix(path, "/pool/"); ok {
 			commands = append(commands, AddPool(pool))
 		}
 	}
-	commands = append(commands, modifyOrAdd("user", user, "", ""), modifyOrAdd("user token", user+" "+token, "", " --privsep 1"))
+	commands = append(commands,
+		modifyOrAdd(shell.New("user"), shell.Command{}.User(user), shell.Command{}, shell.Command{}),
+		modifyOrAdd(shell.New("user", "token"), shell.Command{}.User(user).Token(token), shell.Command{}, shell.New("--privsep", "1")))
 	for _, path := range l.Paths() {
 		if command := addToRole(l.role(path), l.ofRole(l.role(path))); !slices.Contains(commands, command) {
 			commands = append(commands, command)
@@ -41,7 +43,9 @@ func (l List) Remedy(tokenID string) []string {
 }
 
 // AddPool is the command that makes a pool unless it is there.
-func AddPool(pool string) string { return modifyOrAdd("pool", Quote(pool), "", "") }
+func AddPool(pool string) string {
+	return modifyOrAdd(shell.New("pool"), shell.Command{}.Pool(pool), shell.Command{}, shell.Command{})
+}
 
 // MakesPool says whether a server of that major version makes a pool of that name. 9 refuses names that do not begin with a
 // letter, and keeps those that it has from before (pve-manager 9.2.11, PVE/API2/Pool.pm 191-198).
@@ -52,20 +56,25 @@ func MakesPool(pool string, major int) bool {
 
 // addToRole is the command that gives a role the privileges and keeps those that it has.
 func addToRole(role string, privileges []string) string {
-	return modifyOrAdd("role", role, " --append 1 --privs "+privs(privileges), " --privs "+privs(privileges))
+	return modifyOrAdd(shell.New("role"), shell.Command{}.Role(role),
+		shell.New("--append", "1", "--privs").Privileges(privileges), shell.New("--privs").Privileges(privileges))
 }
 
 // modifyOrAdd is a line of pveum that succeeds however often it is run: `add` refuses what exists ("pool 'labctl' already
 // exists": pve-manager 9.2.11, PVE/API2/Pool.pm 190; likewise User.pm 333 and 806, Role.pm 107 of pve-access-control
 // 9.1.1), and `modify` refuses what does not exist and without options changes nothing (User.pm 452 and 881, Pool.pm 315).
-func modifyOrAdd(kind, name, modify, add string) string {
-	return "pveum " + kind + " modify " + name + modify + " || pveum " + kind + " add " + name + add
+func modifyOrAdd(kind, name, modify, add shell.Command) string {
+	pveum := func(verb string, options shell.Command) shell.Command {
+		return shell.New("pveum").Add(kind).Words(verb).Add(name).Add(options)
+	}
+	return pveum("modify", modify).Or(pveum("add", add)).String()
 }
 
 // modifyACL gives the role to the token and to its user: with privilege separation the token has what both have.
 func modifyACL(path, role, tokenID string) string {
 	user, _, _ := strings.Cut(tokenID, "!")
-	return "pveum acl modify " + Quote(path) + " --users " + Quote(user) + " --tokens " + Quote(tokenID) + " --roles " + role
+	return shell.New("pveum", "acl", "modify").ACLPath(path).Words("--users").User(user).Words("--tokens").TokenID(tokenID).
+		Words("--roles").Role(role).String()
 }
 
 // ofRole are the privileges of a role: those on all of its paths.
@@ -77,16 +86,4 @@ func (l List) ofRole(name string) []string {
 		}
 	}
 	return privileges
-}
-
-func privs(privileges []string) string { return Quote(strings.Join(privileges, " ")) }
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
-
-// Quote makes one word of the shell of any text; the exclamation mark of a token would be an interactive shell's history.
-func Quote(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

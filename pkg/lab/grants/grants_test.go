@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	labspecs "labctl/lab-specs"
+	"labctl/pkg/internal/shell"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
@@ -252,8 +253,8 @@ func TestRightsToAllVMs(t *testing.T) {
 func TestQuote(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		word := rapid.StringOf(rapid.RuneFrom([]rune("aB0 !'\"$`\\|&;@=/-.\n"))).Draw(t, "word")
-		if got := unquote(Quote(word)); got != word {
-			t.Fatalf("%q became %s, which is %q", word, Quote(word), got)
+		if got := unquote(shell.Quote(word)); got != word {
+			t.Fatalf("%q became %s, which is %q", word, shell.Quote(word), got)
 		}
 	})
 }
