@@ -2,17 +2,19 @@
 # make test   go vet and all tests; lists those that were skipped, and fails when one has no good reason for that
 # make kill   kills the built labctl at every change of up and down, and lets everything go wrong that can; takes minutes
 # make e2e    labctl from end to end with real virtual machines, without Proxmox: ten minutes without KVM, needs root
+# make fuzz   fuzzes every Fuzz function for FUZZTIME
 # make lint   gofmt, go vet, and golangci-lint or else staticcheck
 # make build  bin/labctl
 
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHARTS      := results-charts
+FUZZTIME    := 10s
 
 # GOTEST is go test, and fails when a test was skipped for a reason that is not accepted.
 GOTEST := go run ./pkg/internal/testrun
 
-.PHONY: demo test kill e2e lint build clean fio e2e-packages
+.PHONY: demo test kill e2e fuzz lint build clean fio e2e-packages
 
 # The lab goes away again whatever happens in between; a lab that does not go away fails the demo.
 demo: build fio
@@ -36,6 +38,14 @@ kill:
 # The tests side by side mostly wait.
 e2e: e2e-packages
 	$(GOTEST) -tags e2e -count=1 -v -timeout 40m -parallel 6 $(E2EFLAGS) ./pkg/e2e
+
+fuzz:
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r folder; do \
+		for name in $$(grep -h '^func Fuzz' "$$folder"/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/'); do \
+			echo "$$folder $$name"; \
+			go test "$$folder" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; \
+		done; \
+	done
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
