@@ -53,13 +53,14 @@ func (e *Executor) imageChange(node string, step plan.Image, image ImageFile) ch
 		op: journal.OpDownload, vm: plan.TemplateVM, ref: pve.VMRef{Node: node}, volume: step.VolumeID(), detail: step.Detail(),
 		happened: func(ctx context.Context) (bool, error) { return e.isStored(ctx, node, step.VolumeID()) },
 		tasks:    pve.TaskFilter{Type: "download"},
-		abort:    true,
+		abort:    abortAnytime,
 	}
 	put.send = tasked(func(ctx context.Context) (pve.UPID, error) {
 		return e.API.Download(ctx, node, step.Storage, pve.Download{URL: step.URL, Name: step.FileName, Content: "import", SHA256: step.SHA256})
 	})
 	if step.URL == "" {
 		put.op, put.tasks = journal.OpUpload, pve.TaskFilter{Type: "imgcopy"}
+		put.abort = abortNever // a copy on the server that is soon done; ended between two steps it leaves its source in /var/tmp (API2/Storage/Status.pm)
 		put.send = tasked(func(ctx context.Context) (pve.UPID, error) { return e.sendImage(ctx, node, step, image) })
 	}
 	return put

@@ -30,9 +30,9 @@ type change struct {
 	at       string // node whose tasks these are, when it is not the VM's
 	// undone says that PVE takes everything back when the change fails with this error.
 	undone error
-	// abort says that the change's task is ended, and not waited for, when the work is cancelled.
-	abort     bool
-	cancelled <-chan struct{} // when that is so
+	// abort says when the task may be ended once the work is cancelled; cancelled is closed by then.
+	abort     abortRule
+	cancelled <-chan struct{}
 }
 
 // workNode is the node that works on the change, when it is not the VM's.
@@ -62,9 +62,7 @@ func (e *Executor) do(ctx context.Context, c change) error {
 		return err
 	}
 	seeThrough := context.WithoutCancel(ctx)
-	if c.abort {
-		c.cancelled = ctx.Done()
-	}
+	c.cancelled = ctx.Done()
 	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second),
 		backoff.WithMaxInterval(8*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.Retry(func() error {
@@ -76,7 +74,7 @@ func (e *Executor) do(ctx context.Context, c change) error {
 	}, backoff.WithContext(backoff.WithMaxRetries(policy, retries), ctx))
 	var task *pve.TaskError
 	switch {
-	case c.abort && ctx.Err() != nil && errors.As(err, &task):
+	case c.abort != abortNever && ctx.Err() != nil && errors.As(err, &task) && !errors.Is(err, pve.ErrOutcomeUnknown):
 		return context.Cause(ctx)
 	case err != nil && c.volume != "":
 		return fmt.Errorf("%s %s: %w", c.op, c.volume, err)
@@ -117,7 +115,7 @@ func (e *Executor) once(ctx context.Context, c change) error {
 	}
 	// The task is waited for even when the journal cannot take its ID any more: the intent is on disk.
 	started := e.Journal.Started(intent, task.String())
-	status, err := e.awaitOwn(ctx, c, task)
+	status, err := e.awaitUnwanted(pve.WithWork(ctx, c.work), c.abort, c.cancelled, task)
 	if err != nil {
 		return errors.Join(e.failed(ctx, c, intent, err), started)
 	}
@@ -127,23 +125,6 @@ func (e *Executor) once(ctx context.Context, c change) error {
 		}
 	}
 	return errors.Join(e.Journal.Finished(intent, journal.ResultDone, nil), started)
-}
-
-// awaitOwn waits for the task of a change. One that may be aborted is, as soon as the work is cancelled; it is waited for
-// all the same, since PVE then takes back what it made.
-func (e *Executor) awaitOwn(ctx context.Context, c change, task pve.UPID) (pve.TaskStatus, error) {
-	ended := make(chan struct{})
-	defer close(ended)
-	if c.cancelled != nil {
-		go func() {
-			select {
-			case <-c.cancelled:
-				_ = e.API.AbortTask(ctx, task) // when it cannot be aborted it is waited for
-			case <-ended:
-			}
-		}()
-	}
-	return e.API.Wait(pve.WithWork(ctx, c.work), task, nil)
 }
 
 // failed records how a task failed, or that nobody knows.

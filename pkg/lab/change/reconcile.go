@@ -16,12 +16,9 @@ import (
 // lateEffect is how long after it was sent a request whose answer never came may still take effect.
 const lateEffect = 10 * time.Second
 
-// copyPatience is how long a clone whose result nobody wants is waited for before it is aborted: a linked one ends by itself.
-const copyPatience = 10 * time.Second
-
 // Reconcile finds out what became of the changes that an earlier process left open, before anybody looks at what exists:
-// their tasks may still be running. They are waited for; with Discard, a clone that copies for long is aborted, and PVE takes
-// back what it made.
+// their tasks may still be running. They are waited for; with Discard, a clone that copies a disk is aborted, and PVE takes back what
+// it made.
 func (e *Executor) Reconcile(ctx context.Context, open []journal.OpenIntent) error {
 	for _, intent := range open {
 		if err := e.reconcile(ctx, intent); err != nil {
@@ -65,19 +62,13 @@ func (e *Executor) outcome(ctx context.Context, intent journal.OpenIntent) (jour
 
 // awaitEarlier waits for a task that an earlier process began.
 func (e *Executor) awaitEarlier(ctx context.Context, op journal.Op, task pve.UPID) (pve.TaskStatus, error) {
-	if op != journal.OpClone || !e.Discard {
-		return e.API.Wait(ctx, task, nil)
+	rule := abortNever
+	if op == journal.OpClone && e.Discard {
+		rule = abortCopy
 	}
-	patience, cancel := context.WithTimeout(ctx, copyPatience)
-	defer cancel()
-	status, err := e.API.Wait(patience, task, nil)
-	if patience.Err() == nil || ctx.Err() != nil {
-		return status, err
-	}
-	if err := e.API.AbortTask(ctx, task); err != nil && !errors.Is(err, pve.ErrPermission) && !errors.Is(err, pve.ErrNotFound) {
-		return pve.TaskStatus{}, err
-	}
-	return e.API.Wait(ctx, task, nil)
+	unwanted := make(chan struct{})
+	close(unwanted)
+	return e.awaitUnwanted(ctx, rule, unwanted, task)
 }
 
 // clockSkew is how far the clocks of a cluster's nodes may be apart, and how well ours is known by theirs.

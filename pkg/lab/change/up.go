@@ -119,7 +119,7 @@ func (e *Executor) cloneChange(vm VM, step plan.Clone) change {
 		tasks:    pve.TaskFilter{Type: "qmclone", VMID: source.ID}, // filed under the source
 		at:       source.Node,
 		undone:   pve.ErrLeftover,
-		abort:    step.Full, // it may copy for long; PVE takes back what an aborted one made (pve-api lab-findings §43)
+		abort:    abortCopy, // a linked clone copies nothing
 	}
 }
 
