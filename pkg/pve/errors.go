@@ -1,7 +1,6 @@
 package pve
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,10 +40,7 @@ func (e *Error) Error() string {
 	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
 		fmt.Fprintf(&b, "; %s: %s", name, strings.TrimSpace(e.Fields[name]))
 	}
-	switch {
-	case errors.Is(e, ErrOutcomeUnknown):
-		b.WriteString(" (the change may have taken effect all the same)")
-	case e.Status == 401:
+	if e.Status == 401 {
 		b.WriteString(" (a wrong secret, an unknown, deleted or expired token and a disabled user all look like this: " +
 			"check pve.token_id and pve.token_secret, and `pveum user token list USER` on the server)")
 	}

@@ -2,6 +2,7 @@ package change
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,8 @@ func (e *Executor) awaitUnwanted(ctx context.Context, rule abortRule, unwanted <
 	return e.API.Wait(ctx, task, nil)
 }
 
+var errNotCopying = errors.New("the task does not copy a disk")
+
 // abort ends a task as soon as the rule allows, unless it ends before: running ends then. A task that cannot be aborted is waited for.
 func (e *Executor) abort(running context.Context, rule abortRule, task pve.UPID) {
 	if rule == abortAnytime {
@@ -71,12 +74,12 @@ func (e *Executor) abort(running context.Context, rule abortRule, task pve.UPID)
 		backoff.WithMaxElapsedTime(0))
 	_ = backoff.Retry(func() error {
 		if !e.copies(running, task) {
-			return errNotYet
+			return errNotCopying
 		}
 		// The clean-up frees volumes within the 5 s that PVE gives it: nobody else of us may hold the storage's lock meanwhile.
 		return e.freeing(running, task.Node, func() error {
 			if !e.copies(running, task) {
-				return errNotYet
+				return errNotCopying
 			}
 			if err := e.API.AbortTask(running, task); err != nil {
 				return backoff.Permanent(err)

@@ -87,6 +87,7 @@ func (e *Executor) createChange(ref pve.VMRef, step plan.Create) change {
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.CreateVM(ctx, vm) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, ref) },
 		tasks:    pve.TaskFilter{VMID: ref.ID},
+		claims:   true, again: true,
 	}
 }
 
@@ -99,6 +100,7 @@ func (e *Executor) convertChange(ref pve.VMRef) change {
 			return err == nil && config.Template() && config.Lock() == "", err
 		},
 		tasks: pve.TaskFilter{VMID: ref.ID},
+		again: true,
 	}
 }
 
@@ -112,6 +114,7 @@ func (e *Executor) finishChange(ref pve.VMRef, step plan.Finish) change {
 			return err == nil && config.Description() == step.Note, err
 		},
 		tasks: pve.TaskFilter{VMID: ref.ID},
+		again: true,
 	}
 }
 

@@ -28,6 +28,11 @@ type change struct {
 	happened func(ctx context.Context) (bool, error)
 	tasks    pve.TaskFilter
 	at       string // node whose tasks these are, when it is not the VM's
+	// again says that the change, sent twice, does the same as once: it is sent again after a look has shown that it did not happen.
+	again  bool
+	resent bool // when it was
+	// claims says that PVE takes the VMID before it starts the worker.
+	claims bool
 	// undone says that PVE takes everything back when the change fails with this error.
 	undone error
 	// abort says when the task may be ended once the work is cancelled; cancelled is closed by then.
@@ -67,7 +72,8 @@ func (e *Executor) do(ctx context.Context, c change) error {
 		backoff.WithMaxInterval(8*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.Retry(func() error {
 		err := e.once(seeThrough, c)
-		if err != nil && !mayBeSentAgain(err) {
+		c.resent = true
+		if err != nil && !c.mayBeSentAgain(err) {
 			return backoff.Permanent(err)
 		}
 		return err
@@ -86,7 +92,10 @@ func (e *Executor) do(ctx context.Context, c change) error {
 
 // mayBeSentAgain says that nothing came of a change and the same may work later. A lock in the VM's configuration is not
 // a matter of waiting: its holder may be dead.
-func mayBeSentAgain(err error) bool {
+func (c change) mayBeSentAgain(err error) bool {
+	if errors.Is(err, errNothingHappened) {
+		return c.again
+	}
 	if errors.Is(err, pve.ErrOutcomeUnknown) || errors.Is(err, pve.ErrConfigLocked) {
 		return false
 	}
@@ -133,6 +142,8 @@ func (e *Executor) failed(ctx context.Context, c change, intent int, err error) 
 	switch {
 	case errors.Is(err, pve.ErrOutcomeUnknown), !errors.As(err, &task):
 		return e.lookUp(ctx, c, intent, err)
+	case c.resent && c.again && errors.Is(err, pve.ErrVMRunning): // it was started after all
+		return e.Journal.Finished(intent, journal.ResultDone, nil)
 	case c.undone != nil && errors.Is(err, c.undone):
 		return errors.Join(err, e.Journal.Finished(intent, journal.ResultRefused, err))
 	default:

@@ -37,8 +37,11 @@ func (e *LeftoverError) Error() string {
 		fmt.Fprintf(&text, "; volume %s is left", volume.ID)
 	}
 	again := "run `labctl down` again, or as root on"
-	if errors.Is(e.Err, errOwnDisk) {
+	switch {
+	case errors.Is(e.Err, errOwnDisk):
 		again = "as root on"
+	case errors.Is(e.Err, pve.ErrHalfCreated):
+		again = "PVE took the VMID for an empty VM and did not make it: run `labctl down` again after this as root on"
 	}
 	fmt.Fprintf(&text, "\n  %s %s:", again, e.Ref.Node)
 	for _, command := range e.Commands() {
@@ -71,6 +74,9 @@ func (e *LeftoverError) Commands() []string {
 			commands[i] = "pvesm free " + volume.ID
 		}
 		return commands
+	}
+	if errors.Is(e.Err, pve.ErrHalfCreated) { // it has no disks, and others' may have the VMID's name (pve-api findings-3 6)
+		return []string{fmt.Sprintf("qm unlock %d; qm destroy %d", e.Ref.ID, e.Ref.ID)}
 	}
 	if errors.Is(e.Err, errOwnDisk) {
 		return []string{fmt.Sprintf("qm disk move %d DISK --target-vmid VMID --target-disk DISK   # as `qm config %d` names the disk", e.Ref.ID, e.Ref.ID)}

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"labctl/pkg/lab/journal"
+	"labctl/pkg/pve"
 )
 
 // latestTasks is how many tasks are looked at for running ones, which a node lists first.
@@ -19,44 +18,69 @@ const latestTasks = 500
 // 'nothing there' proves nothing (pve-api lab-findings §36).
 const settleTime = 20 * time.Second
 
+// errNothingHappened says that a change without an answer did not take effect. A change that is again may be sent again.
+var errNothingHappened = errors.New("no answer came, and the change has not taken effect")
+
 // lookUp finds out what became of a change whose answer was lost: it waits for the tasks that may be working on it, and
 // looks. Nothing is ever sent again before that.
 func (e *Executor) lookUp(ctx context.Context, c change, intent int, lost error) error {
 	if err := e.Journal.Finished(intent, journal.ResultUnknown, lost); err != nil {
 		return err
 	}
-	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(500*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(settleTime))
-	happened, err := backoff.RetryWithData(func() (bool, error) {
-		worked, err := e.awaitTasks(ctx, c)
-		if err != nil {
-			return false, backoff.Permanent(err)
-		}
-		if worked {
-			policy.Reset()
-		}
-		happened, err := c.happened(ctx)
-		switch {
-		case err != nil:
-			return false, backoff.Permanent(err)
-		case !happened:
-			return false, errNotYet
-		default:
-			return true, nil
-		}
-	}, policy)
+	settle := settleTime
+	if errors.Is(lost, pve.ErrWorkerKilled) || errors.Is(lost, pve.ErrHalfCreated) {
+		settle = 0 // nothing is under way any more
+	}
+	happened, err := e.hasHappened(ctx, c, settle)
 	switch {
+	case err != nil:
+		return fmt.Errorf("what became of a change without an answer could not be looked up: %w (%w)", err, lost)
 	case happened:
 		return e.Journal.Finished(intent, journal.ResultDone, nil)
-	case errors.Is(err, errNotYet):
-		err = fmt.Errorf("the answer was lost and the change had not taken effect %s later: %w", settleTime, lost)
-		return errors.Join(err, e.Journal.Finished(intent, journal.ResultFailed, err))
-	default:
-		return fmt.Errorf("the answer was lost (%w) and its outcome could not be looked up: %w", lost, err)
+	}
+	result, err := journal.ResultFailed, lost
+	switch {
+	case c.claims:
+		result, err = e.claimed(ctx, c, lost)
+	case settle > 0:
+		err = fmt.Errorf("%w %s later: %w", errNothingHappened, settle, lost)
+	}
+	return errors.Join(err, e.Journal.Finished(intent, result, err))
+}
+
+// hasHappened looks for the effect of a change until nothing has worked on it for the settle time.
+func (e *Executor) hasHappened(ctx context.Context, c change, settle time.Duration) (bool, error) {
+	until := time.Now().Add(settle)
+	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		worked, err := e.awaitTasks(ctx, c)
+		if err != nil {
+			return false, err
+		}
+		if worked {
+			until = time.Now().Add(settle)
+		}
+		happened, err := c.happened(ctx)
+		if err != nil || happened || !time.Now().Before(until) {
+			return happened, err
+		}
+		if err := pause(ctx, min(wait, time.Until(until))); err != nil {
+			return false, err
+		}
 	}
 }
 
-var errNotYet = errors.New("not yet")
+// claimed says what a creation without an answer left, which is not the VM that was asked for. PVE takes the VMID before it starts the
+// worker (pve.ErrHalfCreated). When the VMID is free, nothing is left and the same may be sent again.
+func (e *Executor) claimed(ctx context.Context, c change, lost error) (journal.Result, error) {
+	taken, err := e.API.VMIDTaken(ctx, c.ref.ID)
+	switch {
+	case err != nil:
+		return journal.ResultFailed, errors.Join(lost, err)
+	case !taken:
+		return journal.ResultRefused, fmt.Errorf("%w: %w", errNothingHappened, lost)
+	}
+	return journal.ResultFailed, lost
+}
 
 // awaitTasks waits for the running tasks that may be working on a change, and says whether there were any. How they end
 // does not matter here: what they did is looked at afterwards.

@@ -110,6 +110,7 @@ func (e *Executor) probeChange(name string, ref pve.VMRef) change {
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.CreateEmptyVM(ctx, empty) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isOurs(ctx, ref) },
 		tasks:    pve.TaskFilter{VMID: ref.ID},
+		claims:   true, again: true,
 	}
 }
 
