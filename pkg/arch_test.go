@@ -62,6 +62,7 @@ var arrows = map[string][]string{
 	"pkg/pvesim/guestimage":         {},
 	"pkg/pvesim/guestqemu":          {"pkg/pvesim", "pkg/pvesim/owned", "pkg/pvesim/guestimage", "pkg/internal/cidata"},
 	"pkg/pvesim/internal/schemagen": {},
+	"pkg/fio/internal/optiongen":    {},
 	"pkg/sandbox": {
 		"pkg/pvesim", "pkg/pvesim/guesthost", "pkg/pvesim/guestqemu", "pkg/pvesim/guestimage", "pkg/pvesim/owned", "pkg/pvesim/gateway",
 		"pkg/remote", "pkg/internal/atomicfile", "cloudinit",

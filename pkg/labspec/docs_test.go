@@ -1,9 +1,14 @@
 package labspec
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"labctl/pkg/fio"
 )
 
 const reference = "../../docs/lab-spec.md"
@@ -110,14 +115,48 @@ func TestReferenceMessages(t *testing.T) {
 	}
 }
 
-// TestReferenceNamesRefusals wants every refused option of fio in the reference.
-func TestReferenceNamesRefusals(t *testing.T) {
+// TestReferenceOptions holds the two tables of fio's options to the rules; -update writes them.
+func TestReferenceOptions(t *testing.T) {
 	text := read(t, reference)
-	for _, group := range refusals() {
-		for name := range strings.FieldsSeq(group.names) {
-			if !strings.Contains(text, "`"+name+"`") {
-				t.Errorf("%s does not say that %s is refused", reference, name)
-			}
+	for mark, table := range map[string]string{"options of fio": allowedTable(), "refused options of fio": refusedTable()} {
+		begin, end := "<!-- "+mark+" -->\n", "<!-- end -->\n"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !ok || !closed {
+			t.Fatalf("%s has no table marked %q", reference, mark)
+		}
+		text = before + begin + table + "\n" + end + after
+	}
+	golden(t, reference, text)
+}
+
+func allowedTable() string {
+	var b strings.Builder
+	b.WriteString("\n| option | takes | fio |\n|---|---|---|\n")
+	for _, rule := range fio.OptionRules() {
+		if rule.Refused() != "" {
+			continue
+		}
+		name := "`" + rule.Name + "`"
+		if rule.Alias != "" {
+			name += ", `" + rule.Alias + "`"
+		}
+		b.WriteString("| " + name + " | " + rule.Values() + " | " + cmp.Or(rule.Versions(), "all") + " |\n")
+	}
+	return b.String()
+}
+
+func refusedTable() string {
+	var b strings.Builder
+	b.WriteString("\n| options | why |\n|---|---|\n")
+	byReason := map[string][]string{}
+	for _, rule := range fio.OptionRules() {
+		if reason := rule.Refused(); reason != "" {
+			byReason[reason] = append(byReason[reason], "`"+rule.Name+"`")
 		}
 	}
+	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
+		b.WriteString("| " + strings.Join(byReason[reason], " ") + " | " + reason + " |\n")
+	}
+	return b.String()
 }

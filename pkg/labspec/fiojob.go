@@ -18,7 +18,7 @@ func (jobOptions) shape() schema {
 	each := option{}.shape()
 	return schema{
 		Type:                 typeNames{"object"},
-		PropertyNames:        &schema{Pattern: optionName.String()},
+		PropertyNames:        &schema{Enum: allowedOptions()},
 		AdditionalProperties: &others{&each},
 	}
 }
@@ -61,7 +61,8 @@ func (o option) decode(d *decoder, n *node, path string) {
 	case n.kind == kindFlag:
 		d.fail(path, "fio does not know the word false", "write 0; leave a flag out")
 	case n.kind == kindList:
-		d.fail(path, "a list where one value is expected", "join the elements as fio(1) says, mostly with a colon: 50:99:99.9")
+		rule, _ := fio.FindOption(o.name)
+		d.fail(path, "a list where one value is expected", rule.ListRemedy())
 	case n.kind == kindMapping:
 		d.fail(path, "a mapping where one value is expected", "")
 	case n.text == "":

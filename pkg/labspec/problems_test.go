@@ -1,13 +1,14 @@
 package labspec
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestProblems(t *testing.T) {
 	base := read(t, "testdata/base.yaml")
-	for _, c := range mistakes {
+	for _, c := range slices.Concat(mistakes, workloadMistakes) {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.Replace(base, c.replace, c.by, 1)
 			if text == base {

@@ -100,7 +100,7 @@ func (s *readSchema) objectViolations(n *node, path string) []string {
 			found = append(found, at+": unknown")
 			continue
 		}
-		if s.PropertyNames != nil && !regexp.MustCompile(s.PropertyNames.Pattern).MatchString(e.key) {
+		if s.PropertyNames != nil && !slices.Contains(s.PropertyNames.Enum, e.key) {
 			found = append(found, at+": name")
 		}
 		found = append(found, others.violations(e.value, at)...)
@@ -137,6 +137,7 @@ func TestSchemaRefusesMistakes(t *testing.T) {
 		`vms[0].cores: is string, not "integer"`,
 		`vms[0].dataDisk.size: is integer, not "string"`,
 		"vms[1].memroy: unknown",
+		"suite.workloads[0].fio.output: name",
 	}
 	if found := loadSchema(t).validate(t, read(t, "testdata/ten-mistakes.yaml")); !slices.Equal(found, want) {
 		t.Errorf("found %q, want %q", found, want)
