@@ -161,6 +161,7 @@ func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite
 	if err != nil {
 		return "", err
 	}
+	record.Plan.Filter = results.Filter(filter)
 	store, err := r.app.store()
 	if err != nil {
 		return "", err
@@ -241,6 +242,11 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 		run.Notes = append(run.Notes, processesNote)
 	}
 	run.Notes = append(run.Notes, fioParity(machines)...)
+	run.Plan.Order = string(r.Lab.Suite.Order)
+	for _, planned := range schedule {
+		cell := results.Cell{Block: planned.Block, Target: planned.Target, Workload: planned.Workload.Name}
+		run.Plan.Cells = append(run.Plan.Cells, results.PlannedCell{Cell: cell})
+	}
 	for _, machine := range machines {
 		run.Targets = append(run.Targets, machine.describe())
 	}

@@ -2,12 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"labctl/pkg/bench/suite"
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/results"
-	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // trialObserver shows the suite's progress.
@@ -30,7 +31,7 @@ func (o *trialObserver) TrialStarted(planned suite.Planned, of int, left time.Du
 // TrialFinished prints the trial's numbers or its error.
 func (o *trialObserver) TrialFinished(planned suite.Planned, trial results.Trial) {
 	text := "failed: " + trial.Error
-	if compare.Valid(trial) {
+	if trial.Valid() {
 		text = numbersOf(trial)
 	}
 	o.left = max(0, o.left-planned.Workload.Job.Runtime())
@@ -50,17 +51,14 @@ func (o *trialObserver) Resting(rest time.Duration) {
 
 // numbersOf is a trial's totals in one line.
 func numbersOf(trial results.Trial) string {
-	text := ""
-	for _, direction := range []struct {
-		name string
-		flow results.Flow
-	}{{"write", trial.Summary.Write}, {"read", trial.Summary.Read}} {
-		if direction.flow.Active() {
-			text += fmt.Sprintf("%s %.0f IOPS %.1f MiB/s ", direction.name, direction.flow.IOPS, direction.flow.MiBPerSec())
-		}
+	var parts []string
+	for _, d := range trial.Measures.Directions() {
+		iops, _ := trial.Measures.Get(d, measure.IOPS).Get()
+		bandwidth, _ := trial.Measures.Get(d, measure.Bandwidth).Get()
+		parts = append(parts, fmt.Sprintf("%s %.0f IOPS %.1f MiB/s", d, iops, bandwidth/measure.MiB))
 	}
-	if text == "" {
+	if len(parts) == 0 {
 		return "no I/O"
 	}
-	return text[:len(text)-1]
+	return strings.Join(parts, " ")
 }

@@ -38,6 +38,7 @@ func (w wireJob) result() JobResult {
 		GroupID:         int(w.GroupID.int()),
 		Error:           int(w.Error.int()),
 		Elapsed:         w.Elapsed.duration(time.Second),
+		Runtime:         w.Runtime.duration(time.Millisecond),
 		Options:         w.Options.strings(),
 		Read:            w.Read.flow(),
 		Write:           w.Write.flow(),

@@ -35,6 +35,8 @@ type JobResult struct {
 	Error int
 	// Elapsed is the wall time of the job including ramp and set-up, in whole seconds (fio's resolution).
 	Elapsed time.Duration
+	// Runtime is how long the job did I/O, added up over a group (milliseconds); 0 when fio did not say.
+	Runtime time.Duration
 	// Started is when the job began, zero before fio 3.36.
 	Started time.Time
 	// Options are the "job options". Flags given without value, such as time_based,

@@ -29,6 +29,7 @@ type wireJob struct {
 	JobStart    number      `json:"job_start"`
 	Error       number      `json:"error"`
 	Elapsed     number      `json:"elapsed"`
+	Runtime     number      `json:"job_runtime"`
 	Options     textMap     `json:"job options"`
 	Read        wireFlow    `json:"read"`
 	Write       wireFlow    `json:"write"`

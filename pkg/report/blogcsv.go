@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // blogRows are the lines of <workload>.csv as the blog's run.py wrote them: per target the mean over jobs of IOPS, of
@@ -13,10 +13,10 @@ import (
 // that read have io_read in place of io_written; those that do both have both columns, and rates that are sums.
 // The cells of a target without result are empty.
 func blogRows(w Workload) [][]string {
-	header := map[compare.Direction][]string{
-		compare.Write: {"node", "iops", "bandwidth", "io_written"},
-		compare.Read:  {"node", "iops", "bandwidth", "io_read"},
-		compare.Mixed: {"node", "iops", "bandwidth", "io_read", "io_written"},
+	header := map[measure.Direction][]string{
+		measure.Write: {"node", "iops", "bandwidth", "io_written"},
+		measure.Read:  {"node", "iops", "bandwidth", "io_read"},
+		measure.Total: {"node", "iops", "bandwidth", "io_read", "io_written"},
 	}[w.Direction]
 	rows := [][]string{header}
 	for _, c := range w.Cells {
@@ -30,7 +30,7 @@ func blogRows(w Workload) [][]string {
 	return rows
 }
 
-func blogNumbers(c Cell, d compare.Direction) []string {
+func blogNumbers(c Cell, d measure.Direction) []string {
 	var iops, bandwidth float64
 	var amounts []string
 	for _, p := range parts(d) {

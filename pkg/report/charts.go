@@ -11,6 +11,7 @@ import (
 	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // WriteCharts writes a run's charts below dir and returns the paths of the files: for every workload
@@ -88,13 +89,13 @@ type part struct {
 	flow  func(Cell) *Flow
 }
 
-func parts(d compare.Direction) []part {
+func parts(d measure.Direction) []part {
 	read := part{label: "read", flow: func(c Cell) *Flow { return c.Read }}
 	write := part{label: "write", flow: func(c Cell) *Flow { return c.Write }}
 	switch d {
-	case compare.Mixed:
+	case measure.Total:
 		return []part{read, write}
-	case compare.Read:
+	case measure.Read:
 		return []part{{flow: read.flow}}
 	default:
 		return []part{{flow: write.flow}}
@@ -114,10 +115,10 @@ func workloadCharts(d Document, w Workload) []namedChart {
 		{"iops", bars(d, w, all, rate{"I/O operations per second", "IOPS", func(r Rates) compare.Sample { return r.IOPS }})},
 		{"bandwidth", bars(d, w, all, rate{"Bandwidth", "MiB/s", func(r Rates) compare.Sample { return r.MiBPerSec }})},
 	}
-	if w.Direction != compare.Write {
+	if w.Direction != measure.Write {
 		charts = append(charts, namedChart{"io_read", bars(d, w, all[:1], rate{"I/O read", "MiB", amount})})
 	}
-	if w.Direction != compare.Read {
+	if w.Direction != measure.Read {
 		charts = append(charts, namedChart{"io_written", bars(d, w, all[len(all)-1:], rate{"I/O written", "MiB", amount})})
 	}
 	return charts

@@ -20,6 +20,7 @@ import (
 	"labctl/pkg/fio"
 	"labctl/pkg/internal/recordings"
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 func TestWriteChartsGolden(t *testing.T) {
@@ -120,8 +121,9 @@ func TestBlogCSVFromRawResults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			summary := results.Summarize(report)
-			run.Trials = append(run.Trials, results.Trial{Target: target, Workload: workload, Block: 1, Summary: &summary})
+			run.Trials = append(run.Trials, results.Trial{
+				Cell: results.Cell{Block: 1, Target: target, Workload: workload}, Measures: measure.Of(report),
+			})
 		}
 	}
 	for _, w := range NewDocument(run, Options{}).Workloads {

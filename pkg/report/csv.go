@@ -7,9 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"labctl/pkg/fio"
 	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // writeCSV writes rows with the given line ending. No cell is a formula.
@@ -37,25 +39,33 @@ func trialRows(run *results.Run) [][]string {
 	}}
 	table := compare.Tabulate(run)
 	for _, t := range run.Trials {
-		row := []string{runName(run), t.Target, t.Workload}
-		if !compare.Valid(t) {
+		row := []string{runName(run), t.Place(), t.Workload}
+		if !t.Valid() {
 			rows = append(rows, append(row, make([]string, len(rows[0])-len(row))...))
 			continue
 		}
 		shape, _ := table.Shape(t.Workload)
-		flow, jobs := shape.Direction.Of(t.Summary), float64(max(1, t.Summary.Jobs))
-		row = append(row, strconv.Itoa(t.Summary.Jobs))
-		for _, m := range []compare.Metric{compare.IOPS, compare.Bandwidth, compare.Amount} {
-			total := m.Of(flow)
-			row = append(row, decimals(total/jobs, 6), decimals(total, 6))
+		jobs := float64(max(1, t.Measures.Jobs))
+		row = append(row, strconv.Itoa(t.Measures.Jobs))
+		for _, id := range []measure.ID{measure.IOPS, measure.Bandwidth, measure.IOBytes} {
+			total := shown(t.Measures, shape.Direction, id)
+			row = append(row, decimals(total.Scale(1/jobs), 6), decimals(total, 6))
 		}
-		for _, m := range []compare.Metric{compare.ClatMean, compare.ClatP99} {
-			row = append(row, latency(m.Of(flow)))
+		p99 := shown(t.Measures, shape.Direction, measure.ClatP99)
+		if !p99.IsKnown() {
+			p99 = shown(t.Measures, shape.Direction, measure.ClatP99Convention)
 		}
-		runtime := strconv.FormatFloat(t.Summary.RuntimeMax.Seconds()*1000, 'f', 0, 64)
-		rows = append(rows, append(row, runtime, t.Summary.FioVersion))
+		row = append(row, decimals(shown(t.Measures, shape.Direction, measure.ClatMean), 3), decimals(p99, 3))
+		row = append(row, decimals(shown(t.Measures, measure.Process, measure.Runtime), 0), t.Measures.FioVersion)
+		rows = append(rows, row)
 	}
 	return rows
+}
+
+// shown is a number in the unit in which it is shown.
+func shown(set *measure.Set, d measure.Direction, id measure.ID) fio.Value {
+	metric, _ := measure.ByID(id)
+	return set.Get(d, id).Scale(1 / metric.Unit.Per)
 }
 
 // runName is the run's ID; runs of the blog, published or imported from a file of its run.py, are called by their date.
@@ -66,14 +76,13 @@ func runName(run *results.Run) string {
 	return strings.TrimPrefix(run.ID, "blog:")
 }
 
-func decimals(v float64, n int) string { return strconv.FormatFloat(v, 'f', n, 64) }
-
-// latency is in microseconds with nanoseconds; fio reports 0 when it was not asked to measure.
-func latency(us float64) string {
-	if us <= 0 {
+// decimals is a number with this many decimals; nothing when it is unknown.
+func decimals(v fio.Value, n int) string {
+	number, ok := v.Get()
+	if !ok {
 		return ""
 	}
-	return decimals(us, 3)
+	return strconv.FormatFloat(number, 'f', n, 64)
 }
 
 // comparisonRows are the lines of a comparison; the lines of the best guest are in percent of the host.
@@ -87,11 +96,11 @@ func comparisonRows(c compare.Comparison) [][]string {
 			return []string{w.Name, label, metric, unit, string(w.Direction), strconv.Itoa(w.Jobs)}
 		}
 		for _, r := range w.Rows {
-			row := append(start(r.Label, string(w.Metric), w.Metric.Unit()), sampleCells(r.A.Sample)...)
+			row := append(start(r.Label, string(w.Metric), w.Unit()), sampleCells(r.A.Sample)...)
 			row = append(row, sampleCells(r.B.Sample)...)
 			change := ""
 			if r.Percent != nil {
-				change = decimals(*r.Percent, 6)
+				change = decimals(fio.Known(*r.Percent), 6)
 			}
 			rows = append(rows, append(row, change))
 		}
@@ -107,12 +116,12 @@ func sampleCells(s *compare.Sample) []string {
 	if s == nil {
 		return make([]string, 4)
 	}
-	return []string{decimals(s.Median, 6), decimals(s.Min, 6), decimals(s.Max, 6), strconv.Itoa(s.N)}
+	return []string{decimals(fio.Known(s.Median), 6), decimals(fio.Known(s.Min), 6), decimals(fio.Known(s.Max), 6), strconv.Itoa(s.N)}
 }
 
 func bestNumber(b *compare.Best) string {
 	if b == nil {
 		return ""
 	}
-	return decimals(b.Percent, 6)
+	return decimals(fio.Known(b.Percent), 6)
 }

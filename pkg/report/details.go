@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // detailLine is one line of a workload's full table before its numbers are formatted.
@@ -20,7 +21,7 @@ func details(w Workload, blocks bool) grid {
 	for _, c := range w.Cells {
 		lines = append(lines, cellLines(c, w.Direction, blocks)...)
 	}
-	amount := map[compare.Direction]string{compare.Read: "I/O read", compare.Write: "I/O written", compare.Mixed: "I/O"}[w.Direction]
+	amount := map[measure.Direction]string{measure.Read: "I/O read", measure.Write: "I/O written", measure.Total: "I/O"}[w.Direction]
 	numbers := []string{"\nIOPS", "bandwidth\nMiB/s", amount + "\nMiB", "clat mean\nµs", "clat p99\nµs"}
 	labelled := false
 	for _, l := range lines {
@@ -85,7 +86,7 @@ func (l detailLine) cells(formats []func(float64) string) []string {
 const rateColumns = 3
 
 // cellLines are the lines of one target, by direction, then total and per job, then median, min and max.
-func cellLines(c Cell, d compare.Direction, blocks bool) []detailLine {
+func cellLines(c Cell, d measure.Direction, blocks bool) []detailLine {
 	var lines []detailLine
 	n := strconv.Itoa(c.N)
 	add := func(f *Flow, direction string) {
@@ -114,7 +115,7 @@ func cellLines(c Cell, d compare.Direction, blocks bool) []detailLine {
 		lines = append(lines, rows...)
 	}
 	readLabel, writeLabel := "", ""
-	if d == compare.Mixed {
+	if d == measure.Total {
 		readLabel, writeLabel = "read", "write"
 	}
 	add(c.Read, readLabel)

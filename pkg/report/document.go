@@ -5,6 +5,7 @@ import (
 
 	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // Document is a run as a reader wants it: per workload and target the medians over blocks. It is the JSON report.
@@ -117,7 +118,7 @@ func NewDocument(run *results.Run, o Options) Document {
 	for _, shape := range table.Workloads {
 		w := Workload{Name: shape.Name, CommandLine: shape.CommandLine, Shape: shape.Shape, BestVM: table.Best(shape.Name, shape.Shape)}
 		for _, target := range table.Targets {
-			w.Cells = append(w.Cells, newCell(target.Name, table.Cell(target.Name, shape.Name), shape.Shape))
+			w.Cells = append(w.Cells, newCell(target.Place(), table.Cell(target.Place(), shape.Name), shape.Shape))
 		}
 		d.Workloads = append(d.Workloads, w)
 	}
@@ -128,7 +129,7 @@ func NewDocument(run *results.Run, o Options) Document {
 func newCell(target string, trials compare.Cell, shape compare.Shape) Cell {
 	c := Cell{Target: target, Failed: len(trials.Failed()), Jobs: trials.Jobs()}
 	c.N = len(trials.Trials) - c.Failed
-	c.Read, c.Write = newFlow(trials, compare.Read), newFlow(trials, compare.Write)
+	c.Read, c.Write = newFlow(trials, measure.Read), newFlow(trials, measure.Write)
 	if s, ok := trials.Sample(shape.Metric, shape.Direction); ok {
 		c.Headline = &s
 	} else {
@@ -137,18 +138,21 @@ func newCell(target string, trials compare.Cell, shape compare.Shape) Cell {
 	return c
 }
 
-func newFlow(trials compare.Cell, d compare.Direction) *Flow {
-	sample := func(m compare.Metric) compare.Sample {
-		s, _ := trials.Sample(m, d)
+func newFlow(trials compare.Cell, d measure.Direction) *Flow {
+	sample := func(id measure.ID) compare.Sample {
+		s, _ := trials.Sample(id, d)
 		return s
 	}
-	if sample(compare.IOPS).N == 0 {
+	if sample(measure.IOPS).N == 0 {
 		return nil
 	}
 	f := &Flow{
-		Total:      Rates{IOPS: sample(compare.IOPS), MiBPerSec: sample(compare.Bandwidth), IOMiB: sample(compare.Amount)},
-		ClatMeanUs: sample(compare.ClatMean),
-		ClatP99Us:  sample(compare.ClatP99),
+		Total:      Rates{IOPS: sample(measure.IOPS), MiBPerSec: sample(measure.Bandwidth), IOMiB: sample(measure.IOBytes)},
+		ClatMeanUs: sample(measure.ClatMean),
+		ClatP99Us:  sample(measure.ClatP99),
+	}
+	if f.ClatP99Us.N == 0 {
+		f.ClatP99Us = sample(measure.ClatP99Convention)
 	}
 	if jobs := float64(trials.Jobs()); jobs > 1 {
 		f.PerJob = &Rates{
@@ -172,15 +176,15 @@ func runInfo(run *results.Run) RunInfo {
 
 func failures(run *results.Run) []Failure {
 	list := []Failure{}
-	for _, t := range run.Trials {
-		if compare.Valid(t) {
+	for _, t := range run.Counting() {
+		if t.Valid() {
 			continue
 		}
 		problem := t.Error
 		if problem == "" {
 			problem = "no result was recorded"
 		}
-		list = append(list, Failure{Target: t.Target, Workload: t.Workload, Block: t.Block, ExitCode: t.ExitCode, Error: problem})
+		list = append(list, Failure{Target: t.Place(), Workload: t.Workload, Block: t.Block, ExitCode: t.ExitCode, Error: problem})
 	}
 	return list
 }

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"labctl/pkg/fio"
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -72,24 +75,18 @@ func sandboxRun() *results.Run {
 		Overhead:   &results.Overhead{Wall: results.Duration(1140 * time.Second), Fio: results.Duration(600 * time.Second), Rest: results.Duration(510 * time.Second)},
 		Notes:      []string{"Measured on a laptop that also compiled Go."},
 	}
-	flow := func(iops, bs float64) results.Flow {
-		return results.Flow{
-			IOPS: iops, BytesPerSec: iops * bs, IOBytes: int64(iops*bs) * 10, TotalIOs: int64(iops * 10),
-			ClatMeanNs: 1e9 / iops, ClatP99MeanNs: 4e9 / iops,
-		}
-	}
 	for block := 1; block <= 3; block++ {
 		wobble := 1 + 0.04*float64(block-2)
 		for i, target := range []string{"pve", "small-vm", "big-vm"} {
 			speed := wobble * (1 + 0.2*float64(i))
-			summaries := []results.Summary{
-				{FioVersion: "fio-3.36", Jobs: 1, RuntimeMax: results.Duration(10 * time.Second), Write: flow(40123*speed, 4096)},
-				{FioVersion: "fio-3.36", Jobs: 4, RuntimeMax: results.Duration(10 * time.Second), Read: flow(12345*speed, 65536)},
-				{FioVersion: "fio-3.36", Jobs: 1, RuntimeMax: results.Duration(10 * time.Second), Read: flow(7000*speed, 16384), Write: flow(3000*speed, 16384)},
+			reports := []*fio.Report{
+				{Version: "fio-3.36", Jobs: []fio.JobResult{{Write: flow(40123*speed, 4096)}}},
+				{Version: "fio-3.36", Jobs: slices.Repeat([]fio.JobResult{{Read: flow(12345*speed/4, 65536)}}, 4)},
+				{Version: "fio-3.36", Jobs: []fio.JobResult{{Read: flow(7000*speed, 16384), Write: flow(3000*speed, 16384)}}},
 			}
-			for w, s := range summaries {
+			for w, report := range reports {
 				run.Trials = append(run.Trials, results.Trial{
-					Seq: len(run.Trials) + 1, Block: block, Target: target, Workload: run.Workloads[w].Name, Summary: &s,
+					Seq: len(run.Trials) + 1, Cell: results.Cell{Block: block, Target: target, Workload: run.Workloads[w].Name}, Measures: measure.Of(report),
 				})
 			}
 		}
@@ -101,11 +98,22 @@ func sandboxRun() *results.Run {
 	return run
 }
 
+// flow is what a job reports of one direction after ten seconds.
+func flow(iops, bs float64) fio.Flow {
+	n := int64(iops * 10)
+	return fio.Flow{
+		IOPS: iops, BytesPerSec: iops * bs, IOBytes: int64(iops*bs) * 10, TotalIOs: n, Runtime: 10 * time.Second,
+		Clat: fio.Latency{N: n, MeanNs: 1e9 / iops, MaxNs: int64(9e9 / iops), Percentiles: []fio.Percentile{
+			{Percent: 50, Ns: int64(9e8 / iops)}, {Percent: 99, Ns: int64(4e9 / iops)}, {Percent: 99.9, Ns: int64(6e9 / iops)},
+		}},
+	}
+}
+
 // fail makes one trial of a run a failed one.
 func fail(run *results.Run, target, workload string, block int, problem string) {
 	for i, t := range run.Trials {
 		if t.Target == target && t.Workload == workload && t.Block == block {
-			run.Trials[i].Summary, run.Trials[i].Error, run.Trials[i].ExitCode = nil, problem, 1
+			run.Trials[i].Measures, run.Trials[i].Error, run.Trials[i].ExitCode = nil, problem, 1
 		}
 	}
 }

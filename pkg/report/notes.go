@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"labctl/pkg/results"
-	"labctl/pkg/results/compare"
 )
 
 // notes are the run's own notes and what its numbers cannot say themselves.
@@ -41,15 +40,15 @@ func versions(run *results.Run) []string {
 	byVersion := map[string][]string{}
 	var order []string
 	for _, t := range run.Trials {
-		if !compare.Valid(t) || t.Summary.FioVersion == "" {
+		if !t.Valid() || t.Measures.FioVersion == "" {
 			continue
 		}
-		v := t.Summary.FioVersion
+		v := t.Measures.FioVersion
 		if byVersion[v] == nil {
 			order = append(order, v)
 		}
-		if !slices.Contains(byVersion[v], t.Target) {
-			byVersion[v] = append(byVersion[v], t.Target)
+		if !slices.Contains(byVersion[v], t.Place()) {
+			byVersion[v] = append(byVersion[v], t.Place())
 		}
 	}
 	if len(order) < 2 {

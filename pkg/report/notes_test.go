@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 // trial is a valid trial that some fio measured.
 func trial(target, version string) results.Trial {
-	return results.Trial{Target: target, Summary: &results.Summary{FioVersion: version}}
+	return results.Trial{Cell: results.Cell{Target: target}, Measures: &measure.Set{FioVersion: version}}
 }
 
 // Differing fios are noted for imported runs. Bench judges the programs themselves, and its note is not repeated.

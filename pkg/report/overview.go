@@ -7,6 +7,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"labctl/pkg/results/compare"
+	"labctl/pkg/results/measure"
 )
 
 // overviews show targets × workloads, each workload in its own metric, and how far the best guest is from the host.
@@ -110,8 +111,8 @@ func overview(first []string, workloads []Workload, d Document) grid {
 
 // metricName is the metric of a workload's headline number: "IOPS", or "MiB/s, total of 16" over several jobs.
 func metricName(s compare.Shape) string {
-	name := s.Metric.Unit()
-	if s.Direction == compare.Mixed {
+	name := s.Unit()
+	if s.Direction == measure.Total {
 		name = "read+write " + name
 	}
 	if s.Jobs > 1 {

@@ -1,56 +1,76 @@
 package results
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxBlob bounds what a blob may unpack to: no fio report comes near, a damaged file could.
-const maxBlob = 1 << 30
+// maxWindow bounds the memory of unpacking; what compress writes needs less.
+const maxWindow = 32 << 20
 
-// newBlob is the reference to data.
-func newBlob(data []byte) Blob {
-	sum := sha256.Sum256(data)
-	return Blob{SHA256: hex.EncodeToString(sum[:]), SizeBytes: int64(len(data))}
-}
-
-func compress(data []byte) ([]byte, error) {
+// pack compresses data and returns the reference to it.
+func pack(data []byte) (Blob, []byte, error) {
+	if len(data) > maxBlob {
+		return Blob{}, nil, fmt.Errorf("storing %d bytes: at most %d are kept", len(data), maxBlob)
+	}
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
 	if err != nil {
-		return nil, fmt.Errorf("compressing raw data: %w", err)
+		return Blob{}, nil, fmt.Errorf("compressing raw data: %w", err)
 	}
 	packed := encoder.EncodeAll(data, nil)
-	return packed, encoder.Close()
+	return Blob{SHA256: hashOf(data), SizeBytes: int64(len(data)), PackedSHA256: hashOf(packed)}, packed, encoder.Close()
 }
 
-// unpack reverses compress.
-func unpack(packed []byte) ([]byte, error) {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlob))
+// unpackTo writes the content of a packed blob, which is at most this long, to w.
+func unpackTo(w io.Writer, packed []byte, most int64) error {
+	decoder, err := zstd.NewReader(bytes.NewReader(packed),
+		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
-		return nil, fmt.Errorf("unpacking raw data: %w", err)
+		return fmt.Errorf("unpacking: %w", err)
 	}
 	defer decoder.Close()
-	data, err := decoder.DecodeAll(packed, nil)
-	if err != nil {
-		return nil, fmt.Errorf("unpacking raw data: %w", err)
+	n, err := io.Copy(w, io.LimitReader(decoder, most+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("unpacking: %w", err)
+	case n > most:
+		return fmt.Errorf("unpacks to more than %d bytes", most)
 	}
-	return data, nil
+	return nil
 }
 
-// checkBlob makes sure that packed is what a blob file of this path must hold.
-func checkBlob(path string, packed []byte) error {
-	data, err := unpack(packed)
-	if err == nil && blobFile(newBlob(data).SHA256) != path {
-		err = errors.New("its content does not fit its name")
+// checkBlob makes sure that packed is what a blob file of this path must hold, and returns how long its content is.
+func checkBlob(path string, packed []byte, most int64) (int64, error) {
+	sum := sha256.New()
+	counter := &countingWriter{to: sum}
+	if err := unpackTo(counter, packed, min(most, maxBlob)); err != nil {
+		return 0, err
 	}
-	return err
+	if blobFile(hex.EncodeToString(sum.Sum(nil))) != path {
+		return 0, errors.New("its content does not fit its name")
+	}
+	return counter.n, nil
+}
+
+// countingWriter counts what passes.
+type countingWriter struct {
+	to io.Writer
+	n  int64
+}
+
+// Write passes p on.
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // Raw returns the uncompressed content of a blob of any run in the store, checked against its hash.
@@ -64,18 +84,31 @@ func (s *Store) Raw(blob Blob) ([]byte, error) {
 	}
 	problem := fmt.Errorf("no run in %s has raw data %s: %w", s.dir, blob.SHA256, fs.ErrNotExist)
 	for _, id := range ids {
-		path := filepath.Join(s.dir, id, filepath.FromSlash(blobFile(blob.SHA256)))
-		packed, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		data, err := readBlob(filepath.Join(s.dir, id), blob)
+		switch {
+		case err == nil:
+			return data, nil
+		case !errors.Is(err, errMissing):
+			problem = err // another run may have a whole copy
 		}
-		if err == nil {
-			err = checkBlob(blobFile(blob.SHA256), packed)
-		}
-		if err == nil {
-			return unpack(packed)
-		}
-		problem = fmt.Errorf("reading %s: %w", path, err) // another run may have a whole copy
 	}
 	return nil, problem
+}
+
+// readBlob reads a blob from the folder of its run.
+func readBlob(dir string, blob Blob) ([]byte, error) {
+	path := filepath.Join(dir, filepath.FromSlash(blobFile(blob.SHA256)))
+	packed, err := readRegular(path, maxPacked)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	var content bytes.Buffer
+	err = unpackTo(&content, packed, maxBlob)
+	if err == nil && hashOf(content.Bytes()) != blob.SHA256 {
+		err = errors.New("its content does not fit its name")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return content.Bytes(), nil
 }

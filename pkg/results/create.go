@@ -43,7 +43,7 @@ func (s *Store) stage(run Run) (*Writer, error) {
 	if err != nil {
 		return nil, &WriteError{Path: s.dir, Err: err}
 	}
-	w := &Writer{id: run.ID, dir: dir, recorded: map[int]bool{}}
+	w := &Writer{id: run.ID, dir: dir, recorded: map[string]bool{}}
 	if err := w.begin(manifest(run)); err != nil {
 		return nil, errors.Join(err, w.discard())
 	}
@@ -94,8 +94,8 @@ func (w *Writer) discard() error {
 	return errors.Join(w.Close(), os.RemoveAll(w.dir))
 }
 
-// Resume continues a run that was interrupted. It returns the run as it is, so that missing trials can be seen.
-// A run that has ended is ErrFinished; one that another process is writing, or that is damaged, is an error too.
+// Resume continues a run that was interrupted. It returns the run as it is: Run.Missing tells what is left of its plan.
+// A run that has ended otherwise is ErrFinished; one that another process is writing, or that is damaged, is an error too.
 func (s *Store) Resume(id string) (*Writer, *Run, error) {
 	dir := filepath.Join(s.dir, id)
 	if !idPattern.MatchString(id) {
@@ -105,17 +105,36 @@ func (s *Store) Resume(id string) (*Writer, *Run, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("resuming run %s: %w", id, err)
 	}
-	w := &Writer{id: id, dir: dir, lock: lock, recorded: map[int]bool{}}
-	run, err := readRun(dir, id)
-	if err == nil && !run.Finished.IsZero() {
-		err = ErrFinished
-	}
+	w := &Writer{id: id, dir: dir, lock: lock, recorded: map[string]bool{}}
+	run, err := w.takeUp()
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("resuming run %s: %w", id, err), w.Close())
 	}
-	run.Status, run.StatusReason = StatusRunning, ""
-	for _, trial := range run.Trials {
-		w.recorded[trial.Seq] = true
-	}
 	return w, run, nil
+}
+
+// takeUp reads what the run has so far.
+func (w *Writer) takeUp() (*Run, error) {
+	r, err := readFolder(w.dir, w.id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case r.problem() != nil:
+		return nil, r.problem()
+	case r.run.SchemaVersion < SchemaVersion:
+		return nil, fmt.Errorf("it was begun by an older labctl (schema version %d): begin a new one with `labctl bench --new`", r.run.SchemaVersion)
+	case r.run.Status == StatusComplete || r.run.Status == StatusFailed:
+		return nil, ErrFinished
+	}
+	w.endings = r.endings
+	for _, trial := range r.run.Trials {
+		w.recorded[trialFile(trial)] = true
+		w.seq = max(w.seq, trial.Seq)
+		if trial.Error != "" {
+			w.failed++
+		}
+	}
+	r.run.Status, r.run.StatusReason, r.run.Finished = StatusRunning, "", time.Time{}
+	return r.run, nil
 }

@@ -76,7 +76,7 @@ func exportFiles(dir string) ([]exportFile, error) {
 		if err != nil {
 			return err
 		}
-		file := exportFile{Path: filepath.ToSlash(relative), SHA256: newBlob(content).SHA256}
+		file := exportFile{Path: filepath.ToSlash(relative), SHA256: hashOf(content)}
 		if isJSON(file.Path) {
 			file.JSON = content
 		} else {
@@ -100,13 +100,14 @@ func (f exportFile) content() ([]byte, error) {
 		}
 		content = append(text.Bytes(), '\n')
 	}
-	if newBlob(content).SHA256 != f.SHA256 {
+	if hashOf(content) != f.SHA256 {
 		return nil, errors.New("its content does not fit its hash")
 	}
 	if isJSON(f.Path) {
 		return content, nil
 	}
-	return content, checkBlob(f.Path, content)
+	_, err := checkBlob(f.Path, content, maxBlob)
+	return content, err
 }
 
 // importExport restores an exported run.
@@ -175,7 +176,7 @@ func (s *Store) sameRun(id string, contents map[string][]byte) (*Run, error) {
 	same := len(present) == len(contents)
 	for _, file := range present {
 		content, known := contents[file.Path]
-		same = same && known && newBlob(content).SHA256 == file.SHA256
+		same = same && known && hashOf(content) == file.SHA256
 	}
 	if !same {
 		return nil, fmt.Errorf("run %s is here already and has other content", id)

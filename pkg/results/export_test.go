@@ -49,7 +49,9 @@ func TestExportAndImport(t *testing.T) {
 
 func TestExportOfInterrupted(t *testing.T) {
 	source, sink := open(t), open(t)
-	w := create(t, source, begun())
+	unplanned := begun()
+	unplanned.Plan = results.Plan{}
+	w := create(t, source, unplanned)
 	add(t, w, trial(1, "pve <&>"), report(1), nil)
 	if err := source.Export(w.ID(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "is writing this run") {
 		t.Errorf("Export while it is written: %v", err)
@@ -88,8 +90,9 @@ func TestImportOfBrokenExport(t *testing.T) {
 		{"version", `"labctl_export": 1`, `"labctl_export": 2`, "export format 2"},
 		{"ID", `"id": "20260102T150405Z-1a2b",` + "\n  \"files\"", `"id": "../../x",` + "\n  \"files\"", "is not a run ID"},
 		{"other run", `"id": "20260102T150405Z-1a2b",` + "\n  \"files\"", `"id": "20260102T150405Z-ffff",` + "\n  \"files\"", `belongs to run`},
-		{"path", `"path": "run.json"`, `"path": "../run.json"`, `file "../run.json"`},
-		{"no manifest", `"path": "run.json"`, `"path": "finished.json"`, "no run.json"},
+		{"path", `"path": "run.json",` + "\n      \"sha256\"", `"path": "../run.json",` + "\n      \"sha256\"", `file "../run.json"`},
+		{"no manifest", `"path": "run.json",` + "\n      \"sha256\"", `"path": "finished.json",` + "\n      \"sha256\"", "no run.json"},
+		{"ending", `"trials": 2`, `"trials": 3`, "does not fit its hash"},
 		{"number", `"iops": 4001`, `"iops": 5001`, "does not fit its hash"},
 		{"raw data", `"base64": "KLUv`, `"base64": "KLUw`, "does not fit its hash"},
 		{"not an export", `"files": [`, `"files": 1, "x": [`, "reading export"},
@@ -109,7 +112,7 @@ func TestImportOfBrokenExport(t *testing.T) {
 // TestImportOfMixedUpRaw exchanges two raw files, hashes included.
 func TestImportOfMixedUpRaw(t *testing.T) {
 	doc := string(exported(t, finished(t), "demo"))
-	names := regexp.MustCompile(`raw/[0-9a-f]{64}\.zst`).FindAllString(doc, 2)
+	names := regexp.MustCompile(`\n      "path": "raw/[0-9a-f]{64}\.zst`).FindAllString(doc, 2)
 	doc = strings.NewReplacer(names[0], names[1], names[1], names[0]).Replace(doc)
 	if _, err := open(t).Import("x", []byte(doc)); err == nil || !strings.Contains(err.Error(), "does not fit its name") {
 		t.Errorf("Import: %v", err)

@@ -5,30 +5,82 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
 	"labctl/pkg/fio"
+	"labctl/pkg/internal/visible"
+	"labctl/pkg/results/measure"
 )
 
-// derive sets Summary and Error from what fio printed.
-func (t *Trial) derive(raw, stderr []byte) {
+// derive sets everything that follows from what fio printed.
+func (t *Trial) derive(outputs []Output) {
+	raw, stderr := output(outputs, RoleReport), output(outputs, RoleStderr)
+	report, err := parse(raw)
+	if report != nil {
+		t.Said = said(report.Talk)
+	}
+	t.Said = append(t.Said, said(string(stderr))...)
+	if t.Error == "" && err == nil {
+		t.Measures = measure.Of(report)
+	}
 	if t.Error == "" {
-		t.Error = t.failure(raw, stderr)
+		t.Error = t.failure(raw, stderr, err)
 	}
 	if t.Error != "" {
-		t.Summary = nil
+		t.Measures = nil
 	}
 }
 
-// failure reads the report and says why the trial is no good, or "".
-func (t *Trial) failure(raw, stderr []byte) string {
-	var err error
-	switch summary, problem := Derive(raw); {
-	case problem == nil:
-		t.Summary = summary
-	case len(raw) > 0 || t.Summary == nil:
-		err = problem
+func output(outputs []Output, role Role) []byte {
+	i := slices.IndexFunc(outputs, func(o Output) bool { return o.Role == role })
+	if i < 0 {
+		return nil
+	}
+	return outputs[i].Data
+}
+
+// parse reads fio's report. A job that failed is an error.
+func parse(raw []byte) (*fio.Report, error) {
+	report, err := fio.ParseReport(raw)
+	if err != nil {
+		return nil, err
+	}
+	return report, report.Failed()
+}
+
+// maxSaid bounds what is kept of fio's words beside the numbers; all of them are in the artifacts.
+const maxSaid = 20
+
+// said are the lines that fio printed beside its report.
+func said(text string) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if len(lines) == maxSaid {
+			return append(lines, "…")
+		}
+		lines = append(lines, visible.Line(brief(line)))
+	}
+	return lines
+}
+
+// brief is the beginning of a line that has no end.
+func brief(line string) string {
+	const most = 500
+	if len(line) > most {
+		return strings.ToValidUTF8(line[:most], "�") + "…"
+	}
+	return line
+}
+
+// failure says why the trial is no good, or "". err is what is wrong with the report.
+func (t *Trial) failure(raw, stderr []byte, err error) string {
+	if len(raw) == 0 && t.Measures != nil {
+		err = nil // numbers without a report: somebody published them
 	}
 	if err == nil && t.ExitCode == 0 {
 		return ""
@@ -37,15 +89,15 @@ func (t *Trial) failure(raw, stderr []byte) string {
 	if t.ExitCode != 0 {
 		why = append(why, fmt.Sprintf("fio exited with status %d", t.ExitCode))
 	}
-	said := lastLine(stderr)
+	last := lastLine(stderr)
 	switch {
-	case len(raw) == 0 && said == "":
+	case len(raw) == 0 && last == "":
 		why = append(why, "it printed nothing")
 	case err != nil && len(raw) > 0:
 		why = append(why, err.Error())
 	}
-	if said != "" && !strings.Contains(strings.Join(why, " "), said) {
-		why = append(why, said)
+	if last != "" && !strings.Contains(strings.Join(why, " "), last) {
+		why = append(why, last)
 	}
 	return strings.Join(why, ": ") + t.remedy(err)
 }

@@ -35,6 +35,7 @@ func begun() results.Run {
 		Targets:   []results.Target{{Name: "pve", Kind: results.TargetHost, Facts: map[string]string{"fio": "fio-3.33", "kernel": "6.8.12-4-pve"}, Directory: "/tank/bench"}, {Name: "small", Kind: results.TargetVM, VMID: 9101, Directory: "/opt/data"}},
 		Workloads: []results.Workload{{Name: "write-4k", CommandLine: "fio --name=random-write --rw=randwrite --bs=4k --numjobs=2 --output-format=json"}},
 		Blocks:    1, Seed: 1<<63 + 7, Rest: results.Duration(30 * time.Second), FilePolicy: "fresh",
+		Plan:       results.Plan{Order: "fixed", Cells: []results.PlannedCell{{Cell: trial(1, "pve").Cell}, {Cell: trial(2, "small").Cell}}},
 		Provenance: results.Provenance{LabctlVersion: "v0.1.0", SpecSHA256: strings.Repeat("ab", 32), Spec: "apiVersion: labctl/v1\nname: demo\n", PVEVersion: "8.4.1", PVENode: "pve", LabRunID: "20260102T150001Z-77fe"},
 		Notes:      []string{"The host was measured as a directory on ZFS."},
 	}
@@ -44,7 +45,9 @@ func begun() results.Run {
 func trial(seq int, target string) results.Trial {
 	start := time.Date(2026, 1, 2, 15, 5*seq, 0, 0, time.UTC)
 	return results.Trial{
-		Seq: seq, Block: 1, Target: target, Workload: "write-4k", Started: start, Ended: start.Add(11500 * time.Millisecond),
+		Seq: seq, Cell: results.Cell{Block: 1, Target: target, Workload: "write-4k"}, Attempt: 1,
+		OnTarget:   results.Window{Start: start, End: start.Add(11500 * time.Millisecond)},
+		OnLabctl:   results.Window{Start: start.Add(-time.Second), End: start.Add(12 * time.Second)},
 		FioElapsed: results.Duration(11500 * time.Millisecond), Wall: results.Duration(13 * time.Second),
 		Args: []string{"fio", "--name=random-write", "--rw=randwrite", "--bs=4k", "--numjobs=2", "--output-format=json"}, Files: "fresh",
 	}
@@ -84,9 +87,14 @@ func create(t *testing.T, s *results.Store, run results.Run) *results.Writer {
 
 func add(t *testing.T, w *results.Writer, trial results.Trial, raw, stderr []byte) results.Trial {
 	t.Helper()
-	recorded, err := w.Append(trial, raw, stderr)
+	recorded, err := w.Record(trial, outputs(raw, stderr)...)
 	check(t, err)
 	return recorded
+}
+
+// outputs are what a fio printed.
+func outputs(raw, stderr []byte) []results.Output {
+	return []results.Output{{Role: results.RoleReport, Data: raw}, {Role: results.RoleStderr, Data: stderr}}
 }
 
 func load(t *testing.T, s *results.Store, ref string) *results.Run {

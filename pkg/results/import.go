@@ -100,7 +100,7 @@ func notAResultFile(place string, err error) error {
 func importOf(name, importer string, data []byte) Run {
 	return Run{
 		Kind: KindImported, Lab: strings.TrimSuffix(name, filepath.Ext(name)), Title: "Imported from " + name, Blocks: 1,
-		Provenance: Provenance{Importer: importer, Source: name, SourceSHA256: newBlob(data).SHA256},
+		Provenance: Provenance{Importer: importer, Source: name, SourceSHA256: hashOf(data)},
 	}
 }
 
@@ -117,13 +117,13 @@ func (s *Store) importReports(run Run, reports []foundReport) (*Run, error) {
 	if !slices.ContainsFunc(run.Workloads, func(w Workload) bool { return w.CommandLine == "" }) {
 		run.Suite = blogSuite
 	}
-	run.Created, run.Finished = trials[0].Started, trials[len(trials)-1].Ended
+	run.Created, run.Finished = trials[0].OnTarget.Start, trials[len(trials)-1].OnTarget.End
 	// The same file always gets the same ID; a lone report can be imported for several targets.
 	tail := sha256.Sum256([]byte(run.Provenance.SourceSHA256 + reports[0].target))
 	run.ID = idOf(run.Created, tail[:2])
 	return s.install(run, func(w *Writer) error {
 		for i, found := range reports {
-			if _, err := w.Append(trials[i], found.raw, nil); err != nil {
+			if _, err := w.Record(trials[i], Output{Role: RoleReport, Data: found.raw}); err != nil {
 				return err
 			}
 		}
@@ -133,18 +133,19 @@ func (s *Store) importReports(run Run, reports []foundReport) (*Run, error) {
 
 // trial is what a report says of its trial. fio notes when it ended; before 3.36 the start follows from whole seconds.
 func (found foundReport) trial(seq int) Trial {
-	t := Trial{Seq: seq, Block: 1, Target: found.target, Workload: found.workload, Ended: found.report.Timestamp}
+	t := Trial{Seq: seq, Cell: Cell{Block: 1, Target: found.target, Workload: found.workload}}
+	t.OnTarget.End = found.report.Timestamp
 	var elapsed time.Duration
 	for _, job := range found.report.Jobs {
 		elapsed = max(elapsed, job.Elapsed)
-		if !job.Started.IsZero() && (t.Started.IsZero() || job.Started.Before(t.Started)) {
-			t.Started = job.Started
+		if start := &t.OnTarget.Start; !job.Started.IsZero() && (start.IsZero() || job.Started.Before(*start)) {
+			*start = job.Started
 		}
 	}
-	if t.Started.IsZero() {
-		t.Started = t.Ended.Add(-elapsed)
+	if t.OnTarget.Start.IsZero() {
+		t.OnTarget.Start = t.OnTarget.End.Add(-elapsed)
 	}
-	t.FioElapsed = Duration(t.Ended.Sub(t.Started))
+	t.FioElapsed = Duration(t.OnTarget.End.Sub(t.OnTarget.Start))
 	return t
 }
 
@@ -166,7 +167,7 @@ func (r *Run) describe(found foundReport) {
 // A run that was made from the same file is left as it is.
 func (s *Store) install(run Run, fill func(*Writer) error) (*Run, error) {
 	place := filepath.Join(s.dir, run.ID)
-	if present, err := readManifest(place, run.ID); err == nil {
+	if present, err := manifestOf(place, run.ID); err == nil {
 		if present.Provenance.SourceSHA256 != run.Provenance.SourceSHA256 {
 			return nil, fmt.Errorf("run %s is here already and has other content", run.ID)
 		}

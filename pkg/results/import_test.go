@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,8 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"labctl/pkg/fio"
 	"labctl/pkg/internal/recordings"
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 // TestBlogBaseline imports the two result files of the blog and compares every number with the table made from them.
@@ -48,15 +51,24 @@ func baselineRow(t *testing.T, run *results.Run, target, workload string) map[st
 		if trial.Target != target || trial.Workload != workload {
 			continue
 		}
-		s, total := trial.Summary, trial.Summary.Write
-		mean := total.PerJob(s.Jobs)
+		s := trial.Measures
+		get := func(d measure.Direction, id measure.ID) float64 {
+			number, _ := s.Get(d, id).Get()
+			return number
+		}
+		jobs, iops := float64(s.Jobs), get(measure.Write, measure.IOPS)
+		bandwidth, io := get(measure.Write, measure.Bandwidth)/measure.MiB, get(measure.Write, measure.IOBytes)/measure.MiB
+		p99 := s.Get(measure.Write, measure.ClatP99)
+		if !p99.IsKnown() {
+			p99 = s.Get(measure.Write, measure.ClatP99Convention)
+		}
 		row := map[string]string{"node": target, "benchmark": workload, "fio_version": s.FioVersion}
 		for column, value := range map[string]float64{
-			"jobs": float64(s.Jobs), "runtime_ms": s.RuntimeMax.Seconds() * 1e3,
-			"iops_mean_per_job": mean.IOPS, "iops_total": total.IOPS,
-			"bw_mib_mean_per_job": mean.MiBPerSec(), "bw_mib_total": total.MiBPerSec(),
-			"io_mib_mean_per_job": mean.IOMiB(), "io_mib_total": total.IOMiB(),
-			"clat_mean_us": total.ClatMeanNs / 1e3, "clat_p99_us": total.ClatP99MeanNs / 1e3,
+			"jobs": jobs, "runtime_ms": get(measure.Process, measure.Runtime) / 1e6,
+			"iops_mean_per_job": iops / jobs, "iops_total": iops,
+			"bw_mib_mean_per_job": bandwidth / jobs, "bw_mib_total": bandwidth,
+			"io_mib_mean_per_job": io / jobs, "io_mib_total": io,
+			"clat_mean_us": get(measure.Write, measure.ClatMean) / 1e3, "clat_p99_us": number(p99) / 1e3,
 		} {
 			row[column] = strconv.FormatFloat(value, 'g', -1, 64)
 		}
@@ -77,6 +89,14 @@ func closeTo(got, want string) bool {
 	return strconv.FormatFloat(g, 'f', len(decimals), 64) == want || cmp.Equal(g, w, cmpopts.EquateApprox(1e-6, 0))
 }
 
+// number is a known value, or NaN.
+func number(v fio.Value) float64 {
+	if n, ok := v.Get(); ok {
+		return n
+	}
+	return math.NaN()
+}
+
 func importBlog(t *testing.T, date string) *results.Run {
 	t.Helper()
 	name := "run-" + date + ".json"
@@ -89,17 +109,21 @@ func importBlog(t *testing.T, date string) *results.Run {
 
 // TestPublishedIsWhatWasMeasured compares the baselines that ship with labctl with the files they come from.
 func TestPublishedIsWhatWasMeasured(t *testing.T) {
-	isClatMean := func(p cmp.Path) bool { return p.Last().String() == ".ClatMeanNs" }
 	for _, published := range results.Published() {
 		imported := importBlog(t, strings.TrimPrefix(published.ID, "blog:"))
-		ignored := cmp.Options{
-			cmp.FilterPath(isClatMean, cmpopts.EquateApprox(0, 0.5)), // published in whole nanoseconds
-			cmp.FilterPath(func(p cmp.Path) bool { return !isClatMean(p) }, cmpopts.EquateApprox(1e-6, 0)),
-			cmpopts.IgnoreFields(results.Trial{}, "Started", "Ended", "FioElapsed", "Raw"),
-			cmpopts.IgnoreFields(results.Flow{}, "TotalIOs"),
-		}
-		if diff := cmp.Diff(published.Trials, imported.Trials, ignored); diff != "" {
-			t.Errorf("%s (-published +imported):\n%s", published.ID, diff)
+		for i, trial := range published.Trials {
+			for d, values := range trial.Measures.Values {
+				for id, want := range values {
+					got := imported.Trials[i].Measures.Get(d, id)
+					exact := cmpopts.EquateApprox(1e-6, 0)
+					if id == measure.ClatMean {
+						exact = cmpopts.EquateApprox(0, 0.5) // published in whole nanoseconds
+					}
+					if !cmp.Equal(number(got), number(want), exact) || imported.Trials[i].Cell != trial.Cell {
+						t.Errorf("%s %s: %s is %v, published %v", published.ID, trial.Cell, id, got, want)
+					}
+				}
+			}
 		}
 		if diff := cmp.Diff(published.Targets, imported.Targets); diff != "" {
 			t.Errorf("%s targets (-published +imported):\n%s", published.ID, diff)
@@ -124,10 +148,10 @@ func TestPublished(t *testing.T) {
 		if run.Kind != results.KindPublished || run.Provenance.Source == "" || len(run.Trials) != 12 || len(run.Targets) != 4 || len(run.Workloads) != 3 {
 			t.Errorf("baseline %s is not whole", run.ID)
 		}
-		run.Trials[0].Summary.Write.IOPS = 0
+		run.Trials[0].Measures.Put(measure.Write, measure.IOPS, fio.Value{})
 		run.Targets[0].Facts["fio"] = ""
 	}
-	if again := results.Published()[0]; again.Trials[0].Summary.Write.IOPS == 0 || again.Targets[0].Facts["fio"] == "" {
+	if again := results.Published()[0]; !again.Trials[0].Measures.Get(measure.Write, measure.IOPS).IsKnown() || again.Targets[0].Facts["fio"] == "" {
 		t.Error("a caller can change the baseline")
 	}
 }
@@ -150,14 +174,14 @@ func TestImportRunPy(t *testing.T) {
 		t.Errorf("provenance %+v, suite %q", run.Provenance, run.Suite)
 	}
 	first := run.Trials[0]
-	if first.Target != "pve" || first.Seq != 1 || first.Summary.Write.IOPS != 4001 || !first.Ended.Equal(time.UnixMilli(1767366255123)) || first.FioElapsed.Seconds() != 11 {
+	if first.Target != "pve" || first.Seq != 1 || !first.Measures.Get(measure.Write, measure.IOPS).Equal(fio.Known(4001)) || !first.OnTarget.End.Equal(time.UnixMilli(1767366255123)) || first.FioElapsed.Seconds() != 11 {
 		t.Errorf("first trial %+v", first)
 	}
-	if !strings.HasPrefix(run.ID, "20260102T150404Z-") || !run.Created.Equal(first.Started) || !run.Finished.Equal(run.Trials[1].Ended) {
+	if !strings.HasPrefix(run.ID, "20260102T150404Z-") || !run.Created.Equal(first.OnTarget.Start) || !run.Finished.Equal(run.Trials[1].OnTarget.End) {
 		t.Errorf("ID %s, created %v, finished %v", run.ID, run.Created, run.Finished)
 	}
 	for _, trial := range run.Trials {
-		raw, err := s.Raw(*trial.Raw)
+		raw, err := s.Raw(trial.Artifacts[0].Blob)
 		check(t, err)
 		if !strings.Contains(string(runPy()), string(raw)) {
 			t.Errorf("raw data of trial %d is not a part of the file", trial.Seq)
@@ -197,10 +221,10 @@ func TestImportFioReport(t *testing.T) {
 		runs, err := runs()
 		check(t, err)
 		trial := runs[0].Trials[0]
-		if len(runs[0].Trials) != 1 || trial.Target != target || trial.Workload != "random-write" || trial.Summary == nil || runs[0].Targets[0].Name != target {
+		if len(runs[0].Trials) != 1 || trial.Target != target || trial.Workload != "random-write" || trial.Measures == nil || runs[0].Targets[0].Name != target {
 			t.Errorf("%s: %+v", target, runs[0])
 		}
-		raw, err := s.Raw(*trial.Raw)
+		raw, err := s.Raw(trial.Artifacts[0].Blob)
 		if err != nil || string(raw) != string(data) {
 			t.Errorf("%s: raw data %q, %v", target, raw, err)
 		}

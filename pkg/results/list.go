@@ -48,6 +48,15 @@ func (s *Store) List() ([]Header, error) {
 	return headers, nil
 }
 
+// manifestOf reads what was known when the run began.
+func manifestOf(dir, id string) (*Run, error) {
+	data, err := readRegular(filepath.Join(dir, manifestFile), maxJSON)
+	if err != nil {
+		return nil, err
+	}
+	return decodeManifest(data, id)
+}
+
 // Header is the short form of the run.
 func (r *Run) Header() Header {
 	h := Header{

@@ -2,92 +2,96 @@ package results
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"labctl/pkg/internal/atomicfile"
 )
 
 // readRun loads the run id from its folder dir. Whatever is whole is returned, together with a *DamagedError about the rest.
 func readRun(dir, id string) (*Run, error) {
-	r := runReader{dir: dir, id: id, blobs: map[string]bool{}}
-	run, err := readManifest(dir, id)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("reading run: %w", err)
-	}
+	r, err := readFolder(dir, id)
 	if err != nil {
-		r.damaged(manifestFile, err)
-		run = &Run{ID: r.id, Kind: KindMeasured}
-	}
-	r.run = run
-	r.survey()
-	r.readTrials()
-	r.readEnding()
-	if len(r.damage) > 0 {
-		return run, &DamagedError{Run: r.id, Files: r.damage}
-	}
-	return run, nil
-}
-
-// readManifest reads what was known when the run began.
-func readManifest(dir, id string) (*Run, error) {
-	var run Run
-	if err := readJSON(filepath.Join(dir, manifestFile), &run); err != nil {
 		return nil, err
 	}
-	if err := checkOwner(run.SchemaVersion, run.ID, id); err != nil {
-		return nil, err
-	}
-	run.Status = StatusInterrupted
-	return &run, nil
-}
-
-func readJSON(path string, value any) error {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("is missing")
-	}
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, value); err != nil {
-		return fmt.Errorf("is torn or not ours, %d bytes: %w", len(data), err)
-	}
-	return nil
-}
-
-// checkOwner tells the files of this run from those of another run, program or time.
-func checkOwner(schema int, id, want string) error {
-	switch {
-	case schema < 1:
-		return errors.New("is not a file of labctl: it has no schema_version")
-	case schema > SchemaVersion:
-		return fmt.Errorf("was written by a newer labctl (schema version %d, this one reads up to %d)", schema, SchemaVersion)
-	case id != want:
-		return fmt.Errorf("belongs to run %q", id)
-	default:
-		return nil
-	}
+	return r.run, r.problem()
 }
 
 // runReader collects one run and what is wrong with its folder.
 type runReader struct {
-	dir, id    string
-	run        *Run
-	trialFiles []string
-	blobs      map[string]bool
-	hasEnding  bool
-	damage     []Damage
+	dir, id string
+	run     *Run
+	files   map[string]sealedFile // those that were read, by path
+	trials  []string              // paths of the trials' files
+	blobs   map[string]bool       // paths of the raw files
+	endings int                   // number of the last one
+	end     *ending               // the last one, when it can be read
+	damage  []Damage
+}
+
+// readFolder reads everything in the folder of a run, and checks it against the hashes it was written with.
+func readFolder(dir, id string) (*runReader, error) {
+	r := &runReader{dir: dir, id: id, files: map[string]sealedFile{}, blobs: map[string]bool{}}
+	if err := r.readManifest(); err != nil {
+		return nil, err
+	}
+	r.survey()
+	r.readTrials()
+	r.readEnding()
+	r.checkSeal()
+	return r, nil
+}
+
+// problem is what is wrong with the files of the run, or nil.
+func (r *runReader) problem() error {
+	if len(r.damage) == 0 {
+		return nil
+	}
+	return &DamagedError{Run: r.id, Files: r.damage}
 }
 
 func (r *runReader) damaged(file string, err error) {
+	if newer := (*NewerError)(nil); errors.As(err, &newer) {
+		r.run.PassedOver = append(r.run.PassedOver, file)
+		return
+	}
 	r.damage = append(r.damage, Damage{Path: filepath.Join(r.dir, filepath.FromSlash(file)), Problem: err.Error()})
+}
+
+// read reads one JSON file of the run and remembers its hash.
+func (r *runReader) read(file string) ([]byte, error) {
+	data, err := readRegular(filepath.Join(r.dir, filepath.FromSlash(file)), maxJSON)
+	if err == nil {
+		r.files[file] = sealedFile{Path: file, SHA256: hashOf(data), SizeBytes: int64(len(data))}
+	}
+	return data, err
+}
+
+// readManifest reads what was known when the run began. Without it there is a run with nothing but an ID.
+func (r *runReader) readManifest() error {
+	r.run = &Run{ID: r.id, Kind: KindMeasured, Status: StatusInterrupted}
+	data, err := r.read(manifestFile)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("reading run: %w", err)
+	}
+	var run *Run
+	if err == nil {
+		run, err = decodeManifest(data, r.id)
+	}
+	if newer := (*NewerError)(nil); errors.As(err, &newer) {
+		return err
+	}
+	if err != nil {
+		r.damaged(manifestFile, err)
+	}
+	if run != nil {
+		r.run = run
+	}
+	return nil
 }
 
 var errForeign = errors.New("does not belong to a run")
@@ -95,6 +99,10 @@ var errForeign = errors.New("does not belong to a run")
 // survey finds the files of the run, and those that have no business in its folder.
 func (r *runReader) survey() {
 	for _, dir := range []string{"", trialsDir, rawDir} {
+		if info, err := os.Lstat(filepath.Join(r.dir, dir)); err != nil || !info.IsDir() {
+			r.damaged(dir, cmp.Or(err, errors.New("is not a folder")))
+			continue
+		}
 		entries, err := os.ReadDir(filepath.Join(r.dir, dir))
 		if err != nil {
 			r.damaged(dir, err)
@@ -113,75 +121,146 @@ func (r *runReader) seen(dir string, entry fs.DirEntry) {
 	}
 	switch {
 	case atomicfile.IsTemp(name): // a write that a crash cut short
-	case dir == "" && entry.IsDir() && (name == trialsDir || name == rawDir):
+	case dir == "" && (name == trialsDir || name == rawDir): // looked at next
 	case entry.IsDir() || !belongs(file):
 		r.damaged(file, errForeign)
+	case !entry.Type().IsRegular():
+		r.damaged(file, errNotRegular)
 	case dir == trialsDir:
-		r.trialFiles = append(r.trialFiles, file)
+		r.trials = append(r.trials, file)
 	case dir == rawDir:
-		r.blobs[name] = true
-	case name == finishedFile:
-		r.hasEnding = true
+		r.blobs[file] = true
+	default:
+		r.endings = max(r.endings, endingNumber(name))
 	}
 }
 
 func (r *runReader) readTrials() {
-	bySeq := map[int]bool{}
-	for _, file := range r.trialFiles {
+	seen := map[string]bool{}
+	for _, file := range r.trials {
 		trial, err := r.readTrial(file)
-		if err == nil && bySeq[trial.Seq] {
-			err = fmt.Errorf("is a second trial %d", trial.Seq)
+		key := fmt.Sprintf("%q %d", trial.Cell, trial.Attempt)
+		if err == nil && seen[key] {
+			err = fmt.Errorf("is a second attempt %d at %s", trial.Attempt, trial.Cell)
 		}
 		if err != nil {
 			r.damaged(file, err)
 			continue
 		}
-		bySeq[trial.Seq] = true
+		seen[key] = true
+		if r.run.Provenance.Importer == importerRunPy && trial.Measures != nil {
+			trial.Measures.Convention()
+		}
 		r.run.Trials = append(r.run.Trials, trial)
 	}
 	slices.SortFunc(r.run.Trials, func(a, b Trial) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
 func (r *runReader) readTrial(file string) (Trial, error) {
-	var record trialRecord
-	if err := readJSON(filepath.Join(r.dir, filepath.FromSlash(file)), &record); err != nil {
+	data, err := r.read(file)
+	if err != nil {
 		return Trial{}, err
 	}
-	if err := checkOwner(record.SchemaVersion, record.Run, r.id); err != nil {
+	trial, err := decodeTrial(file, data, r.id)
+	if err != nil {
 		return Trial{}, err
 	}
-	seq, err := strconv.Atoi(trialPattern.FindStringSubmatch(filepath.Base(file))[1])
-	if err != nil || record.Seq != seq || record.Target == "" || record.Workload == "" {
-		return Trial{}, fmt.Errorf("holds trial %d of %q on %q, which its name does not say", record.Seq, record.Workload, record.Target)
-	}
-	for _, blob := range []*Blob{record.Raw, record.RawStderr} {
-		if blob != nil && !r.blobs[blob.SHA256+blobSuffix] {
-			r.damaged(blobFile(blob.SHA256), fmt.Errorf("is missing; it is raw output of trial %d", record.Seq))
+	for _, artifact := range trial.Artifacts {
+		if problem := r.checkArtifact(artifact); problem != nil {
+			r.damaged(blobFile(artifact.SHA256), fmt.Errorf("%w (%s of %s)", problem, artifact.Role, trial.Cell))
 		}
 	}
-	return record.Trial, nil
+	return trial, nil
+}
+
+// checkArtifact says whether the file of an artifact is what was written.
+func (r *runReader) checkArtifact(artifact Artifact) error {
+	file := blobFile(artifact.SHA256)
+	if _, done := r.files[file]; done {
+		return nil // another trial has the same
+	}
+	if !r.blobs[file] {
+		return errMissing
+	}
+	packed, err := readRegular(filepath.Join(r.dir, filepath.FromSlash(file)), maxPacked)
+	if err != nil {
+		return err
+	}
+	r.files[file] = sealedFile{Path: file, SHA256: hashOf(packed), SizeBytes: int64(len(packed))}
+	if artifact.PackedSHA256 == "" {
+		_, err = checkBlob(file, packed, maxBlob)
+	} else if r.files[file].SHA256 != artifact.PackedSHA256 {
+		err = errChanged
+	}
+	return err
 }
 
 // readEnding sets how the run ended. Without that it was interrupted, unless somebody is writing it right now.
 func (r *runReader) readEnding() {
-	if !r.hasEnding {
-		r.run.Status, r.run.StatusReason = StatusInterrupted, "the process that measured ended before the run did"
-		if isLive(r.dir) {
-			r.run.Status, r.run.StatusReason = StatusRunning, ""
+	for n := 1; n <= r.endings; n++ {
+		data, err := r.read(endingFile(n))
+		var end *ending
+		if err == nil {
+			end, err = decodeEnding(data, r.id)
 		}
+		if err != nil {
+			r.damaged(endingFile(n), err)
+		}
+		r.end = end
+	}
+	live := (r.end == nil || r.end.Status == StatusInterrupted) && isLive(r.dir)
+	switch {
+	case live:
+		r.run.Status, r.run.StatusReason = StatusRunning, ""
+	case r.end == nil:
+		r.run.Status, r.run.StatusReason = StatusInterrupted, "the process that measured ended before the run did"
+	default:
+		r.run.Status, r.run.StatusReason, r.run.Finished, r.run.Overhead = r.end.Status, r.end.StatusReason, r.end.Finished, r.end.Overhead
+		r.checkCounts()
+	}
+}
+
+// checkCounts compares the trials with what the ending says of them. More can come after an interruption only.
+func (r *runReader) checkCounts() {
+	got := len(r.run.Trials)
+	if got < r.end.Trials || got > r.end.Trials && r.end.Status != StatusInterrupted {
+		r.damaged(endingFile(r.endings), fmt.Errorf("says that %d trials were recorded; %d can be read", r.end.Trials, got))
+	}
+	if missing := r.run.Missing(); r.end.Status == StatusComplete && len(missing) > 0 {
+		r.damaged(endingFile(r.endings), fmt.Errorf("says that the run is complete; %d of %d planned trials are missing, the first is %s",
+			len(missing), len(r.run.Plan.Cells), missing[0].Cell))
+	}
+}
+
+// checkSeal compares the files with what they were when the run ended.
+func (r *runReader) checkSeal() {
+	if r.end == nil {
 		return
 	}
-	var end ending
-	err := readJSON(filepath.Join(r.dir, finishedFile), &end)
-	if err == nil {
-		err = checkOwner(end.SchemaVersion, end.Run, r.id)
+	known := map[string]bool{}
+	for _, d := range r.damage {
+		known[d.Path] = true
 	}
-	if err != nil {
-		r.damaged(finishedFile, err)
-		return
+	for _, sealed := range r.end.Files {
+		path := filepath.Join(r.dir, filepath.FromSlash(sealed.Path))
+		now, read := r.files[sealed.Path]
+		switch {
+		case known[path] || read && now == sealed:
+		case read:
+			r.damaged(sealed.Path, errors.New("was changed after the run ended"))
+		case !r.blobs[sealed.Path]:
+			r.damaged(sealed.Path, errMissing)
+		default: // a raw file that no trial has: a write that was tried twice
+		}
 	}
-	r.run.Status, r.run.StatusReason, r.run.Finished, r.run.Overhead = end.Status, end.StatusReason, end.Finished, end.Overhead
-	if got := len(r.run.Trials); got != end.Trials {
-		r.damaged(finishedFile, fmt.Errorf("says that %d trials were recorded; %d can be read", end.Trials, got))
+}
+
+// sealed lists the files of the run.
+func (r *runReader) sealed() []sealedFile {
+	files := make([]sealedFile, 0, len(r.files))
+	for _, file := range r.files {
+		files = append(files, file)
 	}
+	slices.SortFunc(files, func(a, b sealedFile) int { return cmp.Compare(a.Path, b.Path) })
+	return files
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"labctl/pkg/results/measure"
 )
 
 // The numbers the blog's author published with his post, as his two result files give them: one repetition, fixed order,
@@ -88,13 +90,10 @@ func blogRun(date string, created, finished time.Time, rest time.Duration, rows 
 }
 
 func (row publishedTrial) trial(seq int) Trial {
-	return Trial{Seq: seq, Block: 1, Target: row.target, Workload: row.workload, Summary: &Summary{
-		FioVersion: row.fioVersion,
-		Jobs:       row.jobs,
-		RuntimeMax: Duration(row.runtimeMs * int64(time.Millisecond)),
-		Write: Flow{
-			IOPS: row.iops, BytesPerSec: row.mibPerSec * MiB, IOBytes: int64(math.Round(row.mib*256)) * 4096,
-			ClatMeanNs: row.clatMeanUs * 1e3, ClatP99MeanNs: row.clatP99MeanUs * 1e3,
-		},
-	}}
+	numbers := flow1{
+		IOPS: row.iops, BytesPerSec: row.mibPerSec * measure.MiB, IOBytes: int64(math.Round(row.mib*256)) * 4096,
+		ClatMeanNs: row.clatMeanUs * 1e3, ClatP99MeanNs: row.clatP99MeanUs * 1e3,
+	}
+	summary := summary1{FioVersion: row.fioVersion, Jobs: row.jobs, Write: numbers, RuntimeMax: Duration(row.runtimeMs * int64(time.Millisecond))}
+	return Trial{Seq: seq, Cell: Cell{Block: 1, Target: row.target, Workload: row.workload}, Attempt: 1, Measures: summary.measures()}
 }

@@ -5,7 +5,7 @@ package results
 import "time"
 
 // SchemaVersion is the version of the files this package writes, and the newest it reads.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Kind says where the numbers of a run come from.
 type Kind string
@@ -63,24 +63,32 @@ type Run struct {
 	Rest Duration `json:"rest"`
 	// FilePolicy says whether trials find the files of earlier ones: "fresh" or "reuse".
 	FilePolicy string `json:"file_policy,omitempty"`
+	// Plan is empty in runs of labctls before schema 2, and in imported runs.
+	Plan Plan `json:"plan,omitzero"`
 
 	Provenance Provenance `json:"provenance"`
 	// Trials are in the order of Seq; those that were never run are absent.
 	Trials   []Trial   `json:"trials,omitempty"`
 	Overhead *Overhead `json:"overhead,omitempty"`
 	Notes    []string  `json:"notes,omitempty"`
+	// PassedOver are files of the run that a newer labctl wrote: this one cannot read them.
+	PassedOver []string `json:"-"`
 }
 
-// Target is a machine that was measured.
+// Target is a machine that was measured, on one layer. A machine that was measured on several has an entry for each.
 type Target struct {
-	Name string     `json:"name"`
-	Kind TargetKind `json:"kind,omitempty"`
+	Name  string     `json:"name"`
+	Layer string     `json:"layer,omitempty"` // as in Cell
+	Kind  TargetKind `json:"kind,omitempty"`
 	// Facts describe the machine, for example kernel, fio, cores, memory. Keys are free.
 	Facts map[string]string `json:"facts,omitempty"`
 	VMID  int               `json:"vmid,omitempty"`
 	// Directory is where the test files were.
 	Directory string `json:"directory,omitempty"`
 }
+
+// Place is what the target is called in tables, as in Cell.Place.
+func (t Target) Place() string { return place(t.Name, t.Layer) }
 
 // Workload is one fio job of the suite.
 type Workload struct {
@@ -105,38 +113,6 @@ type Provenance struct {
 	Source   string `json:"source,omitempty"`
 	// SourceSHA256 is the hash in hex of the imported file.
 	SourceSHA256 string `json:"source_sha256,omitempty"`
-}
-
-// Trial is one fio process: one workload on one target in one block.
-type Trial struct {
-	// Seq is the place in the schedule, from 1; Block is counted from 1 too.
-	Seq      int    `json:"seq"`
-	Block    int    `json:"block"`
-	Target   string `json:"target"`
-	Workload string `json:"workload"`
-	// Started and Ended are by the target's clock; Started is zero where it is not known.
-	Started time.Time `json:"started,omitzero"`
-	Ended   time.Time `json:"ended,omitzero"`
-	// FioElapsed is how long fio ran, Wall what the trial took as labctl saw it, set-up and transfer included.
-	FioElapsed Duration `json:"fio_elapsed,omitzero"`
-	Wall       Duration `json:"wall,omitzero"`
-	Args       []string `json:"args,omitempty"`
-	ExitCode   int      `json:"exit_code"`
-	// Files says whether fio found files of an earlier trial: "fresh" or "reused".
-	Files string `json:"files,omitempty"`
-	// Summary is derived from the raw report by Summarize; nil when the trial failed.
-	Summary *Summary `json:"summary,omitempty"`
-	// Error says why the trial gave no valid numbers.
-	Error string `json:"error,omitempty"`
-	// Raw is what fio printed to stdout, RawStderr to stderr; nil when nothing.
-	Raw       *Blob `json:"raw,omitempty"`
-	RawStderr *Blob `json:"raw_stderr,omitempty"`
-}
-
-// Blob refers to raw data by the hash and the size of its uncompressed content.
-type Blob struct {
-	SHA256    string `json:"sha256"`
-	SizeBytes int64  `json:"size_bytes"`
 }
 
 // Overhead is what the run cost beside measuring.

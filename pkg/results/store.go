@@ -94,7 +94,7 @@ func (s *Store) resolve(ref string) (string, error) {
 		return fitting[0], nil
 	}
 	for _, id := range slices.Backward(ids) {
-		run, err := readManifest(filepath.Join(s.dir, id), id)
+		run, err := manifestOf(filepath.Join(s.dir, id), id)
 		switch {
 		case err != nil || run.Lab == "": // a damaged run says so when it is listed or loaded
 		case run.Lab == ref:

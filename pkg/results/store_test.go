@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,14 +15,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"labctl/pkg/fio"
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 func TestStoreRoundTrip(t *testing.T) {
 	s := finished(t)
 	run := load(t, s, results.Latest)
 	want := begun()
-	want.SchemaVersion, want.Kind, want.Status, want.Finished = 1, results.KindMeasured, results.StatusComplete, run.Finished
+	want.SchemaVersion, want.Kind, want.Status, want.Finished = results.SchemaVersion, results.KindMeasured, results.StatusComplete, run.Finished
 	want.Overhead, want.Trials = overhead(), run.Trials
 	if diff := cmp.Diff(&want, run); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
@@ -30,25 +33,16 @@ func TestStoreRoundTrip(t *testing.T) {
 		t.Fatalf("%d trials, finished %v", len(run.Trials), run.Finished)
 	}
 	good, bad := run.Trials[0], run.Trials[1]
-	wantFlow := results.Flow{IOPS: 4001, BytesPerSec: 4000 * 4096, IOBytes: 4000 * 40960, ClatMeanNs: 2500.25, ClatP99MeanNs: 6000, TotalIOs: 40000}
-	if diff := cmp.Diff(&results.Summary{FioVersion: "fio-3.33", Jobs: 2, Write: wantFlow, RuntimeMax: results.Duration(10003 * time.Millisecond)}, good.Summary); diff != "" || good.Error != "" {
-		t.Errorf("summary (-want +got):\n%s%s", diff, good.Error)
-	}
-	if bad.Summary != nil || bad.RawStderr == nil || !strings.HasPrefix(bad.Error, "fio exited with status 1: no fio JSON report") || !strings.HasSuffix(bad.Error, ": fio: No space left on device; try the command line by hand on small") {
-		t.Errorf("failed trial: %+v", bad)
-	}
-}
-
-// TestDerivedAgain computes every summary anew from the raw data.
-func TestDerivedAgain(t *testing.T) {
-	s := finished(t)
-	for _, trial := range load(t, s, "demo").Trials {
-		raw, err := s.Raw(*trial.Raw)
-		check(t, err)
-		summary, err := results.Derive(raw)
-		if diff := cmp.Diff(trial.Summary, summary); diff != "" || (err != nil) != (trial.Error != "") {
-			t.Errorf("trial %d: %v\n%s", trial.Seq, err, diff)
+	for id, number := range map[measure.ID]float64{measure.IOPS: 4001, measure.Bandwidth: 4000 * 4096, measure.IOBytes: 4000 * 40960, measure.ClatMean: 2500.25, "ios": 40000} {
+		if got := good.Measures.Get(measure.Write, id); !got.Equal(fio.Known(number)) {
+			t.Errorf("%s is %v, want %v", id, got, number)
 		}
+	}
+	if good.Error != "" || good.Measures.Jobs != 2 || good.Measures.FioVersion != "fio-3.33" {
+		t.Errorf("good trial %+v", good)
+	}
+	if bad.Measures != nil || bad.Artifact(results.RoleStderr) == nil || !slices.Contains(bad.Said, "fio: No space left on device") || !strings.HasPrefix(bad.Error, "fio exited with status 1: no fio JSON report") || !strings.HasSuffix(bad.Error, ": fio: No space left on device; try the command line by hand on small") {
+		t.Errorf("failed trial: %+v", bad)
 	}
 }
 
@@ -57,17 +51,15 @@ func TestNothingIsRewritten(t *testing.T) {
 	w := create(t, s, begun())
 	add(t, w, trial(1, "pve"), report(1000), nil)
 	before := tree(t, s.Dir())
-	for _, target := range []string{"pve", "small"} {
-		if _, err := w.Append(trial(1, target), report(2000), nil); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("appending trial 1 again for %s: %v", target, err)
-		}
+	if _, err := w.Record(trial(1, "pve"), outputs(report(2000), nil)...); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("recording a trial again: %v", err)
 	}
 	if _, err := s.Create(begun()); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("creating the run twice: %v", err)
 	}
 	check(t, w.Finish(results.StatusFailed, "disk broke", nil))
-	if _, err := w.Append(trial(2, "pve"), report(1), nil); !errors.Is(err, results.ErrFinished) {
-		t.Errorf("Append after Finish: %v", err)
+	if _, err := w.Record(trial(2, "pve"), outputs(report(1), nil)...); !errors.Is(err, results.ErrFinished) {
+		t.Errorf("Record after Finish: %v", err)
 	}
 	if err := w.Finish(results.StatusComplete, "", nil); !errors.Is(err, results.ErrFinished) {
 		t.Errorf("Finish after Finish: %v", err)
@@ -92,23 +84,22 @@ func TestNothingIsRewritten(t *testing.T) {
 	}
 }
 
-func TestAppendRefuses(t *testing.T) {
+func TestRecordRefuses(t *testing.T) {
 	w := create(t, open(t), begun())
 	for name, change := range map[string]func(*results.Trial){
-		"no sequence number": func(t *results.Trial) { t.Seq = 0 },
-		"no block":           func(t *results.Trial) { t.Block = 0 },
-		"no target":          func(t *results.Trial) { t.Target = "" },
-		"no workload":        func(t *results.Trial) { t.Workload = "" },
+		"no block":    func(t *results.Trial) { t.Block = 0 },
+		"no target":   func(t *results.Trial) { t.Target = "" },
+		"no workload": func(t *results.Trial) { t.Workload = "" },
 	} {
 		bad := trial(1, "pve")
 		change(&bad)
-		if _, err := w.Append(bad, report(1), nil); err == nil {
-			t.Errorf("%s: Append took it", name)
+		if _, err := w.Record(bad, outputs(report(1), nil)...); err == nil {
+			t.Errorf("%s: Record took it", name)
 		}
 	}
 }
 
-func TestAppendErrors(t *testing.T) {
+func TestRecordErrors(t *testing.T) {
 	for _, test := range []struct {
 		name        string
 		trial       results.Trial
@@ -124,14 +115,14 @@ func TestAppendErrors(t *testing.T) {
 		s := open(t)
 		w := create(t, s, begun())
 		record := test.trial
-		record.Seq, record.Block, record.Target, record.Workload = 1, 1, "pve", "write-4k"
+		record.Cell = results.Cell{Block: 1, Target: "pve", Workload: "write-4k"}
 		recorded := add(t, w, record, []byte(test.raw), []byte(test.stderr))
 		got := load(t, s, w.ID()).Trials[0]
 		if diff := cmp.Diff(recorded, got); diff != "" {
-			t.Errorf("%s (-returned by Append +loaded):\n%s", test.name, diff)
+			t.Errorf("%s (-returned by Record +loaded):\n%s", test.name, diff)
 		}
-		if !strings.Contains(got.Error, test.want) || got.Summary != nil {
-			t.Errorf("%s: error %q, summary %v; want %q", test.name, got.Error, got.Summary, test.want)
+		if !strings.Contains(got.Error, test.want) || got.Measures != nil {
+			t.Errorf("%s: error %q, measures %v; want %q", test.name, got.Error, got.Measures, test.want)
 		}
 	}
 }
@@ -208,13 +199,15 @@ func writeUntilKilled(t *testing.T, dir string) {
 	t.Fatal("was not killed", err)
 }
 
-func TestAppendFromManyGoroutines(t *testing.T) {
+func TestRecordFromManyGoroutines(t *testing.T) {
 	s := open(t)
-	w := create(t, s, begun())
+	unplanned := begun()
+	unplanned.Plan = results.Plan{}
+	w := create(t, s, unplanned)
 	var group sync.WaitGroup
 	for seq := 1; seq <= 20; seq++ {
 		group.Go(func() {
-			if _, err := w.Append(trial(seq, "pve"), report(1), []byte("same")); err != nil {
+			if _, err := w.Record(nth(seq), outputs(report(1), []byte("same"))...); err != nil {
 				t.Error(err)
 			}
 		})
@@ -230,6 +223,13 @@ func TestAppendFromManyGoroutines(t *testing.T) {
 	if len(run.Trials) != 20 {
 		t.Errorf("%d trials", len(run.Trials))
 	}
+}
+
+// nth is the n-th repetition of a trial.
+func nth(n int) results.Trial {
+	t := trial(1, "pve")
+	t.Block, t.Seq = n, n
+	return t
 }
 
 func TestReferences(t *testing.T) {

@@ -1,7 +1,6 @@
 package results
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"labctl/pkg/fio"
 	"labctl/pkg/internal/atomicfile"
 )
 
@@ -22,8 +20,11 @@ type Writer struct {
 	id, dir string
 
 	mu       sync.Mutex
-	lock     *os.File     // nil once the writer is closed
-	recorded map[int]bool // by sequence number, those of an interrupted beginning included
+	lock     *os.File        // nil once the writer is closed
+	recorded map[string]bool // by file, those of an interrupted beginning included
+	seq      int             // of the trial that began last
+	failed   int
+	endings  int
 }
 
 // trialRecord is the content of a trial's file: the trial, and whose it is.
@@ -33,46 +34,47 @@ type trialRecord struct {
 	Trial
 }
 
-// ending is the content of the file that says how a run ended.
-type ending struct {
-	SchemaVersion int       `json:"schema_version"`
-	Run           string    `json:"run"`
-	Status        Status    `json:"status"`
-	StatusReason  string    `json:"status_reason,omitempty"`
-	Finished      time.Time `json:"finished"`
-	Trials        int       `json:"trials"`
-	Overhead      *Overhead `json:"overhead,omitempty"`
-}
-
 // ErrFinished means that a run has ended and takes nothing more.
 var ErrFinished = errors.New("this run is finished and cannot be changed")
 
 // ID is the run's ID.
 func (w *Writer) ID() string { return w.id }
 
-// Append records one trial with fio's raw output, and returns it as it was recorded. It is durable, and immutable, then.
-// Raw and RawStderr are set here, and Summary and Error from the report in raw, unless the trial has an Error already:
-// a trial with an Error has no Summary. A trial without raw output keeps the Summary it came with.
-// After a *WriteError the trial is not recorded, all earlier ones are, and Append may be tried again.
-func (w *Writer) Append(trial Trial, raw, stderr []byte) (Trial, error) {
+// Record records one trial with what it left behind, and returns it as it was recorded. It is durable, and immutable, then.
+// An Attempt of 0 is the first, a Seq of 0 the next. Artifacts are set here, and Measures, Error, Said and Findings from
+// fio's report and what it printed to standard error. A trial that has an Error already keeps it and has no Measures; one
+// without a report keeps the Measures that it came with.
+// After a *WriteError the trial is not recorded, all earlier ones are, and Record may be tried again.
+func (w *Writer) Record(trial Trial, outputs ...Output) (Trial, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	trial.Attempt = max(1, trial.Attempt)
+	if trial.Seq == 0 {
+		trial.Seq = w.seq + 1
+	}
 	if err := w.accepts(trial); err != nil {
-		return Trial{}, fmt.Errorf("recording trial %d: %w", trial.Seq, err)
+		return Trial{}, fmt.Errorf("recording trial %s: %w", trial.Cell, err)
 	}
-	trial.derive(raw, stderr)
-	var err error
-	if trial.Raw, err = w.putBlob(raw); err != nil {
+	trial.derive(outputs)
+	for _, output := range outputs {
+		if len(output.Data) == 0 {
+			continue
+		}
+		blob, err := w.putBlob(output.Data)
+		if err != nil {
+			return Trial{}, err
+		}
+		trial.Artifacts = append(trial.Artifacts, Artifact{Role: output.Role, Name: output.Name, Blob: blob})
+	}
+	file := trialFile(trial)
+	if err := w.putJSON(file, trialRecord{SchemaVersion: SchemaVersion, Run: w.id, Trial: trial}); err != nil {
 		return Trial{}, err
 	}
-	if trial.RawStderr, err = w.putBlob(stderr); err != nil {
-		return Trial{}, err
+	w.recorded[file] = true
+	w.seq = max(w.seq, trial.Seq)
+	if trial.Error != "" {
+		w.failed++
 	}
-	record := trialRecord{SchemaVersion: SchemaVersion, Run: w.id, Trial: trial}
-	if err := w.putJSON(filepath.Join(trialsDir, trialFile(trial)), record); err != nil {
-		return Trial{}, err
-	}
-	w.recorded[trial.Seq] = true
 	return trial, nil
 }
 
@@ -81,29 +83,17 @@ func (w *Writer) accepts(trial Trial) error {
 	switch {
 	case w.lock == nil:
 		return ErrFinished
-	case trial.Seq < 1 || trial.Block < 1 || trial.Target == "" || trial.Workload == "":
-		return errors.New("it needs a sequence number, a block, a target and a workload")
-	case w.recorded[trial.Seq]:
-		return fmt.Errorf("there is one: %w, and results are never rewritten", fs.ErrExist)
+	case trial.Block < 1 || trial.Target == "" || trial.Workload == "":
+		return errors.New("it needs a block, a target and a workload")
+	case w.recorded[trialFile(trial)]:
+		return fmt.Errorf("attempt %d is there: %w, and results are never rewritten", trial.Attempt, fs.ErrExist)
 	default:
 		return nil
 	}
 }
 
-// Derive computes the summary of a trial from the raw output of fio. A job that failed is an error.
-func Derive(raw []byte) (*Summary, error) {
-	report, err := fio.ParseReport(raw)
-	if err != nil {
-		return nil, err
-	}
-	if err := report.Failed(); err != nil {
-		return nil, err
-	}
-	summary := Summarize(report)
-	return &summary, nil
-}
-
-// Finish records how the run ended. overhead may be nil. Nothing can be added afterwards.
+// Finish records how the run ended, and seals it. overhead may be nil. Nothing can be added afterwards, unless the run
+// was interrupted and is resumed.
 func (w *Writer) Finish(status Status, reason string, overhead *Overhead) error {
 	return w.finishAt(time.Now().UTC(), status, reason, overhead)
 }
@@ -114,11 +104,30 @@ func (w *Writer) finishAt(at time.Time, status Status, reason string, overhead *
 	if w.lock == nil {
 		return fmt.Errorf("finishing run %s: %w", w.id, ErrFinished)
 	}
-	end := ending{SchemaVersion, w.id, status, reason, at, len(w.recorded), overhead}
-	if err := w.putJSON(finishedFile, end); err != nil {
+	files, err := w.seal()
+	if err != nil {
+		return fmt.Errorf("finishing run %s: %w", w.id, err)
+	}
+	end := ending{
+		SchemaVersion: SchemaVersion, Run: w.id, Status: status, StatusReason: reason, Finished: at,
+		Trials: len(w.recorded), Failed: w.failed, Overhead: overhead, Files: files,
+	}
+	if err := w.putJSON(endingFile(w.endings+1), end); err != nil {
 		return err
 	}
 	return w.unlock()
+}
+
+// seal reads every file of the run, checks it against its own hash, and lists it.
+func (w *Writer) seal() ([]sealedFile, error) {
+	r, err := readFolder(w.dir, w.id)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.damage) > 0 {
+		return nil, r.problem()
+	}
+	return r.sealed(), nil
 }
 
 // Close ends writing without saying how the run ended: it stays interrupted and can be resumed. After Finish it does nothing.
@@ -137,34 +146,40 @@ func (w *Writer) unlock() error {
 	return lock.Close()
 }
 
-// putBlob stores raw data and returns the reference to it; nil for no data.
-func (w *Writer) putBlob(data []byte) (*Blob, error) {
-	if len(data) == 0 {
-		return nil, nil //nolint:nilnil // no data, no blob
-	}
-	blob := newBlob(data)
-	packed, err := compress(data)
+// putBlob stores data and returns the reference to it.
+func (w *Writer) putBlob(data []byte) (Blob, error) {
+	blob, packed, err := pack(data)
 	if err != nil {
-		return nil, err
+		return Blob{}, err
 	}
-	err = w.put(filepath.FromSlash(blobFile(blob.SHA256)), packed)
-	if errors.Is(err, fs.ErrExist) {
-		err = nil // another trial had the same output
+	file := blobFile(blob.SHA256)
+	err = w.put(file, packed)
+	if !errors.Is(err, fs.ErrExist) {
+		return blob, err
 	}
-	return &blob, err
+	// Another trial had the same output. Another version of the compressor may have packed it.
+	present, err := readRegular(filepath.Join(w.dir, filepath.FromSlash(file)), maxPacked)
+	if err == nil {
+		_, err = checkBlob(file, present, maxBlob)
+	}
+	if err != nil {
+		return Blob{}, fmt.Errorf("reading %s: %w", file, err)
+	}
+	blob.PackedSHA256 = hashOf(present)
+	return blob, nil
 }
 
 func (w *Writer) putJSON(name string, value any) error {
-	data, err := json.MarshalIndent(value, "", "  ")
+	data, err := encode(value)
 	if err != nil {
-		return fmt.Errorf("encoding %s: %w", name, err)
+		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	return w.put(name, append(data, '\n'))
+	return w.put(name, data)
 }
 
 // put writes one file of the run, once.
 func (w *Writer) put(name string, data []byte) error {
-	path := filepath.Join(w.dir, name)
+	path := filepath.Join(w.dir, filepath.FromSlash(name))
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("writing %s: %w, and results are never rewritten", path, fs.ErrExist)
 	}

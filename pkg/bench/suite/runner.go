@@ -27,7 +27,7 @@ type Target struct {
 
 // Recorder keeps trials; *results.Writer is one.
 type Recorder interface {
-	Append(trial results.Trial, raw, stderr []byte) (results.Trial, error)
+	Record(trial results.Trial, outputs ...results.Output) (results.Trial, error)
 }
 
 // Observer is told what happens.
@@ -127,14 +127,14 @@ func (r *Runner) rest(ctx context.Context, spent *Spent) error {
 // trial runs and records one trial; targets that cannot be reached any more are remembered in lost.
 func (r *Runner) trial(ctx context.Context, planned Planned, lost map[string]error) (results.Trial, error) {
 	trial := results.Trial{
-		Seq: planned.Seq, Block: planned.Block, Target: planned.Target, Workload: planned.Workload.Name,
+		Seq: planned.Seq, Cell: results.Cell{Block: planned.Block, Target: planned.Target, Workload: planned.Workload.Name},
 		Args: planned.Workload.Job.Args(), Files: string(r.Files),
 	}
 	var done remote.DetachedResult
 	begun := time.Now()
 	err := lost[planned.Target]
 	if err != nil {
-		err = fmt.Errorf("skipped: %w", err)
+		err, trial.Skipped = fmt.Errorf("skipped: %w", err), true
 	} else {
 		done, err = r.measure(ctx, planned)
 	}
@@ -144,13 +144,16 @@ func (r *Runner) trial(ctx context.Context, planned Planned, lost map[string]err
 	if isLost(err) {
 		lost[planned.Target] = err
 	}
-	trial.Started, trial.Ended, trial.ExitCode = done.Started, done.Ended, done.ExitCode
+	trial.OnTarget = results.Window{Start: done.Started, End: done.Ended}
+	trial.OnLabctl = results.Window{Start: begun.UTC(), End: time.Now().UTC()}
+	trial.ExitCode = done.ExitCode
 	trial.FioElapsed = results.Duration(done.Ended.Sub(done.Started))
 	trial.Wall = results.Duration(time.Since(begun))
 	if err != nil {
 		trial.Error = err.Error()
 	}
-	recorded, err := r.Recorder.Append(trial, done.Stdout, done.Stderr)
+	recorded, err := r.Recorder.Record(trial,
+		results.Output{Role: results.RoleReport, Data: done.Stdout}, results.Output{Role: results.RoleStderr, Data: done.Stderr})
 	if err != nil {
 		return trial, fmt.Errorf("recording trial %d: %w", planned.Seq, err)
 	}

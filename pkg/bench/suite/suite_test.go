@@ -133,7 +133,7 @@ func (p *processes) Attached(id string) error {
 	return nil
 }
 
-func (r *recorder) Append(trial results.Trial, _, _ []byte) (results.Trial, error) {
+func (r *recorder) Record(trial results.Trial, _ ...results.Output) (results.Trial, error) {
 	r.trials = append(r.trials, trial)
 	return trial, nil
 }

@@ -20,18 +20,18 @@ func (t Table) Best(workload string, shape Shape) *Best {
 	if host < 0 {
 		return nil
 	}
-	base, ok := t.Cell(t.Targets[host].Name, workload).Sample(shape.Metric, shape.Direction)
+	base, ok := t.Cell(t.Targets[host].Place(), workload).Sample(shape.Metric, shape.Direction)
 	if !ok || base.Median == 0 {
 		return nil
 	}
 	var best *Best
 	for _, target := range t.Targets {
-		guest, ok := t.Cell(target.Name, workload).Sample(shape.Metric, shape.Direction)
+		guest, ok := t.Cell(target.Place(), workload).Sample(shape.Metric, shape.Direction)
 		if !ok || target.Kind == results.TargetHost {
 			continue
 		}
 		if percent := change(base.Median, guest.Median); best == nil || percent > best.Percent {
-			best = &Best{Host: t.Targets[host].Name, Target: target.Name, Guests: guestWord(target.Kind), Percent: percent}
+			best = &Best{Host: t.Targets[host].Place(), Target: target.Place(), Guests: guestWord(target.Kind), Percent: percent}
 		}
 	}
 	return best

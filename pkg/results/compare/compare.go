@@ -90,7 +90,7 @@ func pairs(a, b Selection) []pair {
 		return []pair{p}
 	}
 	var all []pair
-	for _, name := range union(Tabulate(a.Run).Targets, Tabulate(b.Run).Targets, func(t results.Target) string { return t.Name }) {
+	for _, name := range union(Tabulate(a.Run).Targets, Tabulate(b.Run).Targets, results.Target.Place) {
 		all = append(all, pair{label: name, a: name, b: name})
 	}
 	return all

@@ -11,7 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"labctl/pkg/fio"
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 // newRun makes a run of one block in which workloads[name] writes in blocks of bs bytes at the IOPS of each target.
@@ -26,12 +28,35 @@ func newRun(id string, workloads ...testWorkload) *results.Run {
 		run.Workloads = append(run.Workloads, results.Workload{Name: w.name})
 		for i, iops := range w.iops {
 			run.Trials = append(run.Trials, results.Trial{
-				Block: 1, Target: run.Targets[i].Name, Workload: w.name,
-				Summary: &results.Summary{Jobs: w.jobs, Write: results.Flow{IOPS: iops, BytesPerSec: iops * w.bs}},
+				Cell: results.Cell{Block: 1, Target: run.Targets[i].Name, Workload: w.name}, Measures: measured(w.jobs, flow{measure.Write, iops, w.bs}),
 			})
 		}
 	}
 	return run
+}
+
+// flow is I/O in one direction, in blocks of bs bytes.
+type flow struct {
+	measure.Direction
+	iops, bs float64
+}
+
+// measured is what jobs measured that had I/O at all.
+func measured(jobs int, flows ...flow) *measure.Set {
+	set := &measure.Set{Jobs: jobs}
+	total := flow{Direction: measure.Total}
+	for _, f := range flows {
+		if f.iops > 0 {
+			set.Put(f.Direction, measure.IOPS, fio.Known(f.iops))
+			set.Put(f.Direction, measure.Bandwidth, fio.Known(f.iops*f.bs))
+			total.iops, total.bs = total.iops+f.iops, total.bs+f.iops*f.bs
+		}
+	}
+	if len(flows) > 1 {
+		set.Put(measure.Total, measure.IOPS, fio.Known(total.iops))
+		set.Put(measure.Total, measure.Bandwidth, fio.Known(total.bs))
+	}
+	return set
 }
 
 type testWorkload struct {
@@ -127,7 +152,7 @@ func TestMissing(t *testing.T) {
 	a := newRun("a", testWorkload{"old", 1, 4 * kib, []float64{100, 200}}, testWorkload{"both", 1, 4 * kib, []float64{0, 300}})
 	b := newRun("b", testWorkload{"both", 1, 4 * kib, []float64{100, 330}}, testWorkload{"new", 1, 4 * kib, []float64{100}})
 	a.Targets, b.Targets = a.Targets[:2], append(b.Targets[:2:2], results.Target{Name: "extra", Kind: results.TargetVM})
-	b.Trials[1].Summary, b.Trials[1].Error = nil, "fio: no space left on device"
+	b.Trials[1].Measures, b.Trials[1].Error = nil, "fio: no space left on device"
 	got := lines(Compare(Selection{Run: a}, Selection{Run: b}))
 	want := []string{
 		"old iops pve 100.0 not run -", "old iops 2gb 200.0 not run -",
@@ -140,21 +165,21 @@ func TestMissing(t *testing.T) {
 }
 
 func TestShape(t *testing.T) {
-	flow := func(bs float64) results.Flow { return results.Flow{IOPS: 1000, BytesPerSec: 1000 * bs, IOBytes: 1} }
+	write, read := func(bs float64) flow { return flow{measure.Write, 1000, bs} }, func(bs float64) flow { return flow{measure.Read, 1000, bs} }
 	tests := map[string]struct {
-		summary results.Summary
-		want    Shape
+		measures *measure.Set
+		want     Shape
 	}{
-		"512 B":          {results.Summary{Jobs: 1, Write: flow(512)}, Shape{Write, IOPS, 1}},
-		"16 KiB":         {results.Summary{Jobs: 1, Write: flow(16 * kib)}, Shape{Write, IOPS, 1}},
-		"16 KiB rounded": {results.Summary{Jobs: 1, Write: flow(16*kib + 2)}, Shape{Write, IOPS, 1}},
-		"20 KiB":         {results.Summary{Jobs: 4, Write: flow(20 * kib)}, Shape{Write, Bandwidth, 4}},
-		"read":           {results.Summary{Jobs: 1, Read: flow(mib)}, Shape{Read, Bandwidth, 1}},
-		"mixed":          {results.Summary{Jobs: 1, Read: flow(8 * kib), Write: flow(4 * kib)}, Shape{Mixed, IOPS, 1}},
+		"512 B":          {measured(1, write(512)), Shape{measure.Write, measure.IOPS, 1}},
+		"16 KiB":         {measured(1, write(16*kib)), Shape{measure.Write, measure.IOPS, 1}},
+		"16 KiB rounded": {measured(1, write(16*kib+2)), Shape{measure.Write, measure.IOPS, 1}},
+		"20 KiB":         {measured(4, write(20*kib)), Shape{measure.Write, measure.Bandwidth, 4}},
+		"read":           {measured(1, read(mib)), Shape{measure.Read, measure.Bandwidth, 1}},
+		"mixed":          {measured(1, read(8*kib), write(4*kib)), Shape{measure.Total, measure.IOPS, 1}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			run := &results.Run{Trials: []results.Trial{{Target: "vm", Workload: "w", Summary: &test.summary}}}
+			run := &results.Run{Trials: []results.Trial{{Cell: results.Cell{Target: "vm", Workload: "w"}, Measures: test.measures}}}
 			if got, _ := Tabulate(run).Shape("w"); got != test.want {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
@@ -167,7 +192,7 @@ func TestNotes(t *testing.T) {
 	b.ID, b.Status, b.Provenance.Sandbox = "b", results.StatusInterrupted, "host"
 	a.Workloads[0].CommandLine, b.Workloads[0].CommandLine = "fio --bs=4k", "fio --bs=8k"
 	for i := range a.Trials {
-		a.Trials[i].Summary.FioVersion, b.Trials[i].Summary.FioVersion = "fio-3.28", "fio-3.36"
+		a.Trials[i].Measures.FioVersion, b.Trials[i].Measures.FioVersion = "fio-3.28", "fio-3.36"
 	}
 	c := Compare(Selection{Run: a}, Selection{Run: b})
 	if want := "B is SANDBOX: host processes, not virtual machines: the numbers say nothing about VMs."; c.Warning != want {
@@ -224,9 +249,9 @@ func TestSampleInvariants(t *testing.T) {
 		var cell Cell
 		values := rapid.SliceOfN(rapid.Float64Range(0.001, 1e9), 1, 12).Draw(t, "values")
 		for _, v := range values {
-			cell.Trials = append(cell.Trials, results.Trial{Summary: &results.Summary{Jobs: 1, Write: results.Flow{IOPS: v}}})
+			cell.Trials = append(cell.Trials, results.Trial{Measures: measured(1, flow{measure.Write, v, 1})})
 		}
-		s, ok := cell.Sample(IOPS, Write)
+		s, ok := cell.Sample(measure.IOPS, measure.Write)
 		if !ok || s.N != len(values) || s.Min != slices.Min(values) || s.Max != slices.Max(values) {
 			t.Fatalf("%v became %+v, %v", values, s, ok)
 		}

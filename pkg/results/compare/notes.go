@@ -98,8 +98,8 @@ func versions(a, b Selection) []string {
 func fioVersions(s Selection) []string {
 	var seen []string
 	for _, t := range s.Run.Trials {
-		if Valid(t) && (s.Target == "" || s.Target == t.Target) && t.Summary.FioVersion != "" {
-			seen = append(seen, t.Summary.FioVersion)
+		if t.Valid() && (s.Target == "" || s.Target == t.Place()) && t.Measures.FioVersion != "" {
+			seen = append(seen, t.Measures.FioVersion)
 		}
 	}
 	slices.Sort(seen)

@@ -66,7 +66,7 @@ func sameTarget(a, b Selection) (Selection, Selection) {
 func targetNames(run *results.Run) []string {
 	var names []string
 	for _, t := range Tabulate(run).Targets {
-		names = append(names, t.Name)
+		names = append(names, t.Place())
 	}
 	return names
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 // Table is a run laid out as targets × workloads.
@@ -20,21 +21,21 @@ type NamedShape struct {
 	Shape
 }
 
-type cellKey struct{ target, workload string }
+type cellKey struct{ place, workload string }
 
-// Tabulate lays a run out.
+// Tabulate lays a run out. Of several attempts at a cell the last one counts.
 func Tabulate(run *results.Run) Table {
 	t := Table{Targets: slices.Clone(run.Targets), cells: map[cellKey][]results.Trial{}}
 	valid := map[string][]results.Trial{}
 	workloads := slices.Clone(run.Workloads)
-	for _, trial := range run.Trials {
-		key := cellKey{trial.Target, trial.Workload}
+	for _, trial := range run.Counting() {
+		key := cellKey{trial.Place(), trial.Workload}
 		t.cells[key] = append(t.cells[key], trial)
-		if Valid(trial) {
+		if trial.Valid() {
 			valid[trial.Workload] = append(valid[trial.Workload], trial)
 		}
-		if !slices.ContainsFunc(t.Targets, func(known results.Target) bool { return known.Name == trial.Target }) {
-			t.Targets = append(t.Targets, results.Target{Name: trial.Target})
+		if !slices.ContainsFunc(t.Targets, func(known results.Target) bool { return known.Place() == trial.Place() }) {
+			t.Targets = append(t.Targets, results.Target{Name: trial.Target, Layer: trial.Layer})
 		}
 		if !slices.ContainsFunc(workloads, func(known results.Workload) bool { return known.Name == trial.Workload }) {
 			workloads = append(workloads, results.Workload{Name: trial.Workload})
@@ -46,27 +47,24 @@ func Tabulate(run *results.Run) Table {
 	return t
 }
 
-// Valid reports whether a trial gave numbers that may be used.
-func Valid(t results.Trial) bool { return t.Summary != nil && t.Error == "" }
-
 // Shape returns the shape of the workload of this name; false when the run does not have it.
 func (t Table) Shape(workload string) (Shape, bool) {
 	i := slices.IndexFunc(t.Workloads, func(w NamedShape) bool { return w.Name == workload })
 	if i < 0 {
-		return Shape{Direction: Write, Metric: IOPS}, false
+		return Shape{Direction: measure.Write, Metric: measure.IOPS}, false
 	}
 	return t.Workloads[i].Shape, true
 }
 
-// planned reports whether a run was to measure this workload on this target.
-func (t Table) planned(target, workload string) bool {
+// planned reports whether a run was to measure this workload at this place.
+func (t Table) planned(place, workload string) bool {
 	_, found := t.Shape(workload)
-	return found && slices.ContainsFunc(t.Targets, func(known results.Target) bool { return known.Name == target })
+	return found && slices.ContainsFunc(t.Targets, func(known results.Target) bool { return known.Place() == place })
 }
 
-// Cell returns the trials of one workload on one target.
-func (t Table) Cell(target, workload string) Cell {
-	return Cell{Trials: t.cells[cellKey{target, workload}]}
+// Cell returns the trials of one workload at one place: a target, or target/layer.
+func (t Table) Cell(place, workload string) Cell {
+	return Cell{Trials: t.cells[cellKey{place, workload}]}
 }
 
 // Cell is one workload on one target: a trial per block.
@@ -85,12 +83,16 @@ func (s Sample) Divide(by float64) Sample {
 	return Sample{N: s.N, Median: s.Median / by, Min: s.Min / by, Max: s.Max / by}
 }
 
-// Sample takes a metric from the valid trials; false when there is none with I/O in this direction.
-func (c Cell) Sample(m Metric, d Direction) (Sample, bool) {
+// Sample takes a metric from the valid trials, in the unit in which it is shown; false when none of them knows it.
+func (c Cell) Sample(id measure.ID, d measure.Direction) (Sample, bool) {
+	metric, _ := measure.ByID(id)
 	var values []float64
 	for _, t := range c.Trials {
-		if Valid(t) && d.Of(t.Summary).Active() {
-			values = append(values, m.Of(d.Of(t.Summary)))
+		if !t.Valid() {
+			continue
+		}
+		if value, ok := t.Measures.Get(d, id).Get(); ok {
+			values = append(values, value/metric.Unit.Per)
 		}
 	}
 	if len(values) == 0 {
@@ -105,7 +107,7 @@ func (c Cell) Sample(m Metric, d Direction) (Sample, bool) {
 func (c Cell) Failed() []results.Trial {
 	var failed []results.Trial
 	for _, t := range c.Trials {
-		if !Valid(t) {
+		if !t.Valid() {
 			failed = append(failed, t)
 		}
 	}
@@ -115,8 +117,8 @@ func (c Cell) Failed() []results.Trial {
 // Jobs is how many fio jobs the totals of this cell are over; at least 1.
 func (c Cell) Jobs() int {
 	for _, t := range c.Trials {
-		if Valid(t) {
-			return max(1, t.Summary.Jobs)
+		if t.Valid() {
+			return max(1, t.Measures.Jobs)
 		}
 	}
 	return 1
