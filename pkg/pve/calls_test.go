@@ -311,3 +311,15 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+func TestVersionAtLeast(t *testing.T) {
+	for _, test := range []struct {
+		release      string
+		major, minor int
+		want         bool
+	}{{"8.4", 8, 4, true}, {"8.2", 8, 4, false}, {"9.0", 8, 4, true}, {"9.2", 9, 2, true}, {"9.10", 9, 2, true}, {"8.4", 9, 0, false}, {"", 8, 4, false}} {
+		if (Version{Release: test.release}).AtLeast(test.major, test.minor) != test.want {
+			t.Errorf("%s at least %d.%d: want %v", test.release, test.major, test.minor, test.want)
+		}
+	}
+}

@@ -27,6 +27,15 @@ type Version struct {
 	Date time.Time
 }
 
+// AtLeast reports whether the release is that one or a later one. One that cannot be read is not.
+func (v Version) AtLeast(major, minor int) bool {
+	var is [2]int
+	if n, err := fmt.Sscanf(v.Release, "%d.%d", &is[0], &is[1]); n != 2 || err != nil {
+		return v.Major > major
+	}
+	return is[0] > major || is[0] == major && is[1] >= minor
+}
+
 // Version returns the server's version. Any valid token may ask.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	var w struct {

@@ -149,7 +149,7 @@ func (e *Executor) configure(ctx context.Context, vm *VM, step plan.Configure) e
 		params = append(params, pve.Param{Key: setting.Key, Value: setting.Value})
 	}
 	params = append(params, e.CloudInit(vm.Index)...)
-	update := pve.ConfigChange{Set: params, BackgroundDelay: configPatience}
+	update := pve.ConfigChange{Set: params, Delete: step.Unset, BackgroundDelay: configPatience}
 	matches := func(ctx context.Context) (bool, error) {
 		config, err := e.API.VMConfig(ctx, vm.Ref)
 		update.Set = withoutMade(params, config)

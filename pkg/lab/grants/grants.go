@@ -38,7 +38,9 @@ type Needs struct {
 	Uploads string
 	// Bridges are those of the VMs, with a VLAN tag as vmbr0/10 where the template has one.
 	Bridges []string
-	// Keys are the configuration keys that labctl sets, such as cores.
+	// Mappings are the paths of what the administrator mapped for VMs and the template uses, such as /mapping/pci/gpu.
+	Mappings []string
+	// Keys are the configuration keys that labctl sets or unsets, such as cores.
 	Keys []string
 }
 
@@ -57,6 +59,7 @@ func Of(lab *labspec.Lab, template inventory.Template, major int) Needs {
 		needs.Uploads = lab.CloudInit.Storage
 	}
 	needs.Bridges = bridges(lab, template.Config)
+	needs.Mappings = mappings(template.Config, major)
 	for i := range lab.VMs {
 		needs.Keys = append(needs.Keys, plan.Keys(lab, lab.VMs[i], template.Config)...)
 		for _, param := range guestsetup.Cloud(lab, i) {
@@ -88,38 +91,45 @@ func (n Needs) WithoutTemplate() Needs {
 	return n
 }
 
-// bridges are the lab's and those of the template: to clone a network device takes the right to its bridge too
-// (PVE::API2::Qemu, clone_vm).
+// bridges are those of the template's network devices, since to clone one takes the right to its bridge (PVE::API2::Qemu,
+// clone_vm), and that of the clones when it is another one.
 func bridges(lab *labspec.Lab, template inventory.Config) []string {
 	names := []string{}
 	for key, device := range template.Raw {
 		if strings.HasPrefix(key, "net") {
-			names = append(names, bridgePath(device))
+			names = append(names, bridgePaths(device)...)
 		}
 	}
-	if !slices.ContainsFunc(names, func(name string) bool {
-		return name == lab.Network.Bridge || strings.HasPrefix(name, lab.Network.Bridge+"/")
-	}) {
-		names = append(names, lab.Network.Bridge)
+	if device, set := plan.NetDevice(lab, template); set {
+		names = append(names, bridgePaths(device)...)
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	return names
 }
 
-// bridgePath reads bridge and VLAN tag of a network device such as "virtio=BC:24:11:00:00:01,bridge=vmbr0,tag=10".
-func bridgePath(device string) string {
-	bridge, tag := "", ""
+// bridgePaths are the names, below the path of a zone, on which the right to a network device is checked: with a VLAN tag or
+// trunks those in place of the bridge (pve-api findings-3 44).
+func bridgePaths(device string) []string {
+	var bridge string
+	var vlans, paths []string
 	for option := range strings.SplitSeq(device, ",") {
-		if value, ok := strings.CutPrefix(option, "bridge="); ok {
+		key, value, _ := strings.Cut(option, "=")
+		switch key {
+		case "bridge":
 			bridge = value
-		}
-		if value, ok := strings.CutPrefix(option, "tag="); ok {
-			tag = "/" + value
+		case "tag", "trunks":
+			vlans = append(vlans, strings.Split(value, ";")...)
 		}
 	}
 	if bridge == "" {
-		return ""
+		return nil
 	}
-	return bridge + tag
+	for _, vlan := range vlans {
+		paths = append(paths, bridge+"/"+vlan)
+	}
+	if len(paths) == 0 {
+		paths = append(paths, bridge)
+	}
+	return paths
 }
 
 // List is the table.
@@ -133,6 +143,9 @@ func (n Needs) List() List {
 	}
 	if n.Uploads != "" {
 		list = list.With(onUploads("/storage/" + n.Uploads))
+	}
+	for _, path := range n.Mappings {
+		list = append(list, Grant{path, "Mapping.Use", "clone the template, which uses it"})
 	}
 	for _, bridge := range n.Bridges {
 		list = append(list, Grant{"/sdn/zones/localnetwork/" + bridge, "SDN.Use", "plug the VMs into the bridge"})

@@ -136,6 +136,38 @@ func TestVLAN(t *testing.T) {
 	}
 }
 
+// TestDevicesOfTheTemplate: what the token is asked for when the template uses bridges, VLANs, devices and CPU models.
+func TestDevicesOfTheTemplate(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		raw   map[string]string
+		major int
+		want  string
+	}{
+		{"VLAN on another bridge", map[string]string{"net0": "virtio=BC:24:11:00:00:01,bridge=vmbr1,tag=20"}, 8, "/sdn/zones/localnetwork/vmbr0/20 /sdn/zones/localnetwork/vmbr1/20"},
+		{"trunks", map[string]string{"net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0,trunks=7;9"}, 8, "/sdn/zones/localnetwork/vmbr0/7 /sdn/zones/localnetwork/vmbr0/9"},
+		{"mapped PCI device", map[string]string{"hostpci0": "mapping=gpu,pcie=1"}, 8, "/mapping/pci/gpu /sdn/zones/localnetwork/vmbr0"},
+		{"mapped USB device", map[string]string{"usb0": "mapping=stick"}, 9, "/mapping/usb/stick /sdn/zones/localnetwork/vmbr0"},
+		{"shared directory", map[string]string{"virtiofs0": "share,cache=auto"}, 9, "/mapping/dir/share /sdn/zones/localnetwork/vmbr0"},
+		{"random numbers of the host", map[string]string{"rng0": "source=/dev/hwrng"}, 9, "/mapping/hwrng /sdn/zones/localnetwork/vmbr0"},
+		{"random numbers", map[string]string{"rng0": "source=/dev/urandom"}, 9, "/sdn/zones/localnetwork/vmbr0"},
+		{"custom CPU", map[string]string{"cpu": "custom-fast,flags=+aes"}, 9, "/mapping/cpu/fast /sdn/zones/localnetwork/vmbr0"},
+		{"custom CPU, in full", map[string]string{"cpu": "cputype=custom-fast"}, 9, "/mapping/cpu/fast /sdn/zones/localnetwork/vmbr0"},
+		{"a CPU of QEMU's", map[string]string{"cpu": "host"}, 9, "/sdn/zones/localnetwork/vmbr0"},
+	} {
+		var paths []string
+		for _, path := range Of(blogLab(t), template(test.raw), test.major).WithCPUModel(template(test.raw).Config).List().Paths() {
+			if strings.HasPrefix(path, "/sdn/") || strings.HasPrefix(path, "/mapping/") {
+				paths = append(paths, path)
+			}
+		}
+		slices.Sort(paths)
+		if got := strings.Join(paths, " "); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
 // holdings answers like the server: a map of the paths with grants, and any path when asked for it.
 type holdings struct {
 	listed map[string][]string

@@ -34,17 +34,17 @@ func onPool(n Needs) List {
 }
 
 // configRight is what some configuration keys need (PVE::API2::Qemu, check_vm_modify_config_perm). Drives, which need
-// VM.Config.Disk, are left out: growing the OS disk needs that anyway.
+// VM.Config.Disk, are left out: growing the OS disk needs that anyway; and so is freeze, with VM.PowerMgmt.
 type configRight struct{ privilege, keys string }
 
 func configRights() []configRight {
 	return []configRight{
-		{"VM.Config.CPU", "cores"},
+		{"VM.Config.CPU", "cores sockets smp vcpus cpulimit cpuunits numa numa0 numa1 numa2 numa3 numa4 numa5 numa6 numa7"},
 		{"VM.Config.Memory", "memory balloon"},
-		{"VM.Config.Options", "agent onboot tags protection"},
+		{"VM.Config.Options", "agent onboot tags protection reboot"},
 		{"VM.Config.Cloudinit", "ciuser sshkeys ipconfig0 nameserver ciupgrade"}, // VM.Config.Network would do as well
 		{"VM.Config.Network", "net0"},
-		{"VM.Config.HWType", "scsihw"},
+		{"VM.Config.HWType", "scsihw hotplug"},
 		{"VM.Config.CDROM", "ide0 ide1 ide2 ide3 sata0 sata1"}, // an uploaded cloud-init image
 	}
 }
@@ -93,6 +93,8 @@ func (l List) role(path string) string {
 		return "LabctlStore"
 	case "nodes":
 		return "LabctlNode"
+	case "mapping":
+		return "LabctlMapping"
 	default:
 		return "LabctlNet"
 	}

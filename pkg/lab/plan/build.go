@@ -123,13 +123,14 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 	return sequence, nil
 }
 
-// Keys are the configuration keys that `up` sets on a VM cloned from the template, but for those of cloud-init and the
+// Keys are the configuration keys that `up` sets or unsets on a VM cloned from the template, but for those of cloud-init and the
 // disks.
 func Keys(lab *labspec.Lab, vm labspec.VM, template inventory.Config) []string {
 	var keys []string
 	for _, setting := range hardware(lab, vm, template) {
 		keys = append(keys, setting.Key)
 	}
+	keys = append(keys, toReset(template)...)
 	if lab.CloudInit.Mode == labspec.CloudInitISO {
 		keys = append(keys, "net0", seedSlot(template))
 	}
@@ -140,7 +141,7 @@ func Keys(lab *labspec.Lab, vm labspec.VM, template inventory.Config) []string {
 func configure(wanted Wanted, vm labspec.VM) Configure {
 	config := wanted.Templates[vm.Node].Config
 	settings := withSeed(hardware(wanted.Lab, vm, config), wanted, vm, config)
-	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)})}
+	return Configure{Settings: append(settings, Setting{DataSlot(vm.DataDisk), allocation(vm.DataDisk)}), Unset: toReset(config)}
 }
 
 // reconfigure sends everything again but never allocates a data disk twice: a failed configuration is half done, at
@@ -155,7 +156,7 @@ func reconfigure(wanted Wanted, vm labspec.VM, actual inventory.Config) Configur
 			value += "," + option.Key + "=" + option.Value
 		}
 	}
-	return Configure{Settings: append(settings, Setting{slot, value})}
+	return Configure{Settings: append(settings, Setting{slot, value}), Unset: toReset(actual)}
 }
 
 // growth is the resize of the OS disk, if it is too small. A disk cannot shrink.

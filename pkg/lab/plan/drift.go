@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +38,13 @@ func configured(lab *labspec.Lab, vm labspec.VM, actual inventory.Config) []Diff
 	}
 	check("cores", strconv.Itoa(vm.Cores), actual.Raw["cores"])
 	check("memory", strconv.FormatInt(vm.Memory.MiB(), 10), actual.Raw["memory"])
+	check("balloon", "0", actual.Raw["balloon"])
+	for _, key := range toReset(actual) {
+		check(key, "PVE's default", actual.Raw[key])
+	}
+	if device, set := NetDevice(lab, actual); set {
+		check("net0", device, actual.Raw["net0"])
+	}
 	slot := DataSlot(vm.DataDisk)
 	disk, ok := actual.Drive(slot)
 	if !ok {
@@ -47,6 +56,11 @@ func configured(lab *labspec.Lab, vm labspec.VM, actual inventory.Config) []Diff
 		for _, option := range unwantedOptions(vm.DataDisk) {
 			if got := disk.Options[option.Key]; got != "" && got != option.Value {
 				check(slot+" "+option.Key, option.Value, got)
+			}
+		}
+		for _, option := range slices.Sorted(maps.Keys(disk.Options)) {
+			if IsThrottle(option) {
+				check(slot+" "+option, "none", disk.Options[option])
 			}
 		}
 		storage, _, _ := strings.Cut(disk.Volume, ":")

@@ -63,8 +63,8 @@ func hardware(lab *labspec.Lab, vm labspec.VM, template inventory.Config) []Sett
 	if vm.DataDisk.Bus == labspec.BusSCSI && vm.DataDisk.IOThread && template.Raw["scsihw"] != "virtio-scsi-single" {
 		settings = append(settings, Setting{"scsihw", "virtio-scsi-single"}) // iothread is ignored with any other (qemu-server)
 	}
-	if bridge := lab.Network.Bridge; bridge != "" && bridgeOf(template.Raw["net0"]) != bridge {
-		settings = append(settings, Setting{"net0", "virtio,bridge=" + bridge})
+	if device, set := NetDevice(lab, template); set {
+		settings = append(settings, Setting{"net0", device})
 	}
 	if template.Raw["protection"] == "1" {
 		settings = append(settings, Setting{"protection", "0"}) // inherited by the clone; would make the VM indestructible
@@ -106,14 +106,4 @@ func osSlot(template inventory.Config) (string, bool) {
 func isDisk(template inventory.Config, slot string) bool {
 	disk, ok := template.Drive(slot)
 	return ok && disk.Options["media"] != "cdrom"
-}
-
-// bridgeOf is the bridge of a network device such as "virtio=BC:24:11:00:00:01,bridge=vmbr0" (qm(1), net[n]).
-func bridgeOf(device string) string {
-	for option := range strings.SplitSeq(device, ",") {
-		if bridge, ok := strings.CutPrefix(option, "bridge="); ok {
-			return bridge
-		}
-	}
-	return ""
 }

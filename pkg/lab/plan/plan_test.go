@@ -52,7 +52,7 @@ func asAsked(lab *labspec.Lab, vm labspec.VM) map[string]string {
 	for _, setting := range hardware(lab, vm, template(nil)["pve"].Config) {
 		raw[setting.Key] = setting.Value
 	}
-	raw["scsihw"] = "virtio-scsi-single"
+	raw["scsihw"], raw["net0"] = "virtio-scsi-single", "virtio=BC:24:11:00:00:07,bridge=vmbr0"
 	return raw
 }
 

@@ -14,7 +14,7 @@ import (
 func TestSeedImage(t *testing.T) {
 	tests := map[string]struct{ net0, bridge, want string }{
 		"as in the template": {"virtio=BC:24:11:AA:AA:AA,bridge=vmbr0,firewall=1", "vmbr0", "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1"},
-		"another bridge":     {"virtio=BC:24:11:AA:AA:AA,bridge=vmbr0,firewall=1", "vmbr1", "virtio=BC:24:11:00:00:01,bridge=vmbr1"},
+		"another bridge":     {"virtio=BC:24:11:AA:AA:AA,bridge=vmbr0,firewall=1", "vmbr1", "virtio=BC:24:11:00:00:01,bridge=vmbr1,firewall=1"},
 		"no device":          {"", "", "virtio=BC:24:11:00:00:01"},
 	}
 	for name, test := range tests {

@@ -37,8 +37,11 @@ type Clone struct {
 	Full         bool // copy every block instead of a linked clone
 }
 
-// Configure sets cores, memory, the data disk and the rest in one request.
-type Configure struct{ Settings []Setting }
+// Configure sets cores, memory, the data disk and the rest in one request, and unsets what the clone is not to inherit.
+type Configure struct {
+	Settings []Setting
+	Unset    []string // keys that get PVE's default
+}
 
 // Grow enlarges a disk of the clone.
 type Grow struct {
@@ -130,9 +133,12 @@ func (c Clone) Detail() string {
 
 // Detail lists the settings.
 func (c Configure) Detail() string {
-	parts := make([]string, len(c.Settings))
+	parts := make([]string, len(c.Settings), len(c.Settings)+1)
 	for i, setting := range c.Settings {
 		parts[i] = setting.Key + "=" + setting.Value
+	}
+	if len(c.Unset) > 0 {
+		parts = append(parts, "unset="+strings.Join(c.Unset, ","))
 	}
 	return strings.Join(parts, " ")
 }

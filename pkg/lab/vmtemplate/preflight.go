@@ -12,9 +12,12 @@ import (
 	"labctl/pkg/pve"
 )
 
-// importSince is the first release on which a token can import a disk image: before it, storages take no disk images
-// as files of the content "import" (pve-storage 8.3.6).
-const importSince = "8.4"
+// The first release on which a token can import a disk image is 8.4: before it, storages take no disk images as files of
+// the content "import" (pve-storage 8.3.6).
+const (
+	importMajor = 8
+	importMinor = 4
+)
 
 // UnsupportedError says that a server is too old, and what root can do there instead.
 type UnsupportedError struct {
@@ -25,8 +28,8 @@ type UnsupportedError struct {
 
 // Error has the commands.
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("PVE %s cannot import a disk image for an API token, only %s and later can: upgrade it, or make the template as root on %s:\n    %s",
-		e.Release, importSince, e.Node, strings.Join(e.Commands, "\n    "))
+	return fmt.Sprintf("PVE %s cannot import a disk image for an API token, only %d.%d and later can: upgrade it, or make the template as root on %s:\n    %s",
+		e.Release, importMajor, importMinor, e.Node, strings.Join(e.Commands, "\n    "))
 }
 
 // imageStorage finds where the image can lie, and checks what can be checked before anything is made.
@@ -99,7 +102,7 @@ func (b *Builder) noImport(ctx context.Context, wanted Wanted, storages []pve.St
 	if err != nil {
 		return fmt.Errorf("asking for the server's version: %w", err)
 	}
-	if older(version.Release, importSince) {
+	if !version.AtLeast(importMajor, importMinor) {
 		return &UnsupportedError{Release: version.Release, Node: wanted.Node, Commands: rootCommands(wanted)}
 	}
 	for _, storage := range storages {
@@ -109,18 +112,6 @@ func (b *Builder) noImport(ctx context.Context, wanted Wanted, storages []pve.St
 		}
 	}
 	return fmt.Errorf("%s: allow the content type import on a directory storage, and grant the token Datastore.AllocateTemplate, Datastore.Allocate and Datastore.Audit there", problem)
-}
-
-// older compares releases such as "8.2" and "8.4".
-func older(release, than string) bool {
-	var a, b [2]int
-	if n, _ := fmt.Sscanf(release, "%d.%d", &a[0], &a[1]); n != 2 {
-		return false
-	}
-	if n, _ := fmt.Sscanf(than, "%d.%d", &b[0], &b[1]); n != 2 {
-		return false
-	}
-	return a[0] < b[0] || (a[0] == b[0] && a[1] < b[1])
 }
 
 // rootCommands make the template without labctl.
