@@ -38,8 +38,10 @@ var arrows = map[string][]string{
 	"pkg/lab/doctor":     {"pkg/labspec", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/grants", "pkg/pve", "pkg/remote"},
 	"pkg/lab/journal":    {"pkg/internal/atomicfile"},
 	"pkg/lab/guest":      {"pkg/pve", "pkg/remote"},
-	"pkg/lab/change":     {"pkg/labspec", "pkg/lab/plan", "pkg/lab/inventory", "pkg/lab/journal", "pkg/pve", "pkg/lab/guestsetup", "pkg/lab/guest", "pkg/remote"},
+	"pkg/lab/teardown":   {"pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
+	"pkg/lab/change":     {"pkg/lab/teardown", "pkg/labspec", "pkg/lab/plan", "pkg/lab/inventory", "pkg/lab/journal", "pkg/pve", "pkg/lab/guestsetup", "pkg/lab/guest", "pkg/remote"},
 	"pkg/lab/labrun": {
+		"pkg/lab/teardown",
 		"pkg/lab/doctor", "pkg/labspec", "pkg/lab/guestsetup", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/journal", "pkg/lab/change", "pkg/pve", "pkg/remote", "pkg/internal/atomicfile",
 	},
 	"pkg/telemetry":       {"pkg/remote"},
@@ -54,7 +56,7 @@ var arrows = map[string][]string{
 
 	"pkg/lab/cloudimage": {},
 	"pkg/bench/zvol":     {"pkg/fio"},
-	"pkg/lab/vmtemplate": {"pkg/lab/change", "pkg/lab/cloudimage", "pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
+	"pkg/lab/vmtemplate": {"pkg/lab/teardown", "pkg/lab/change", "pkg/lab/cloudimage", "pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
 
 	"pkg/pvesim/owned":              {},
 	"pkg/pvesim/gateway":            {},

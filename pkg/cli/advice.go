@@ -45,7 +45,7 @@ func (a *app) spelled(verb, rest string) string {
 
 // isAgain says whether what is advised is to do the same again, with a person's word at most.
 func isAgain(verb, rest string) bool {
-	return (verb == "down" || verb == "template build") && (rest == "" || strings.HasPrefix(rest, " --leave "))
+	return (verb == "down" || verb == "template build") && (rest == "" || strings.HasPrefix(rest, " --leave ") || strings.HasPrefix(rest, " --take "))
 }
 
 // remember keeps what of the command line has to be said again in an advised command.
@@ -53,7 +53,7 @@ func (a *app) remember(cmd *cobra.Command) {
 	if path := cmd.CommandPath(); path == "labctl template build" || path == "labctl gc" {
 		a.again = shellWords(a.args) // what is left then is not of a lab that `down` knows
 	}
-	for _, flag := range []string{"config", "state-dir"} {
+	for _, flag := range []string{"config", "state-dir", "instance"} {
 		if set := cmd.Flags().Lookup(flag); set.Changed {
 			a.given = append(a.given, "--"+flag, set.Value.String())
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/viper"
 
 	"labctl/pkg/internal/ui"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/results"
 )
 
@@ -27,7 +28,9 @@ type app struct {
 	given  []string // its flags that an advised command needs too
 	lab    string   // as named on the command line
 	byName bool     // it is the name of a lab that is up, and not a file
-	spared []string // volumes and VMIDs that `down` is told to leave alone
+	// words are what the person at work says of volumes and VMIDs, and allRuns that other state directories' runs go too.
+	words   teardown.Words
+	allRuns bool
 	// again are the words of the command that removes what is left, where `down` does not.
 	again string
 	// tearsDown says that the invocation removes the lab at its end, whatever happens.
@@ -45,9 +48,9 @@ type app struct {
 
 // flags are the global flags.
 type flags struct {
-	config, stateDir, results, sandbox, output, logLevel string
-	quiet, noColor                                       bool
-	deadline                                             time.Duration
+	config, stateDir, results, sandbox, output, logLevel, instance string
+	quiet, noColor                                                 bool
+	deadline                                                       time.Duration
 }
 
 // The values of --output.
@@ -93,6 +96,7 @@ func (a *app) addFlags(root *cobra.Command) {
 	set.StringVar(&a.flags.results, "results", "", "`directory` for results (default: results in the state directory)")
 	set.StringVar(&a.flags.sandbox, "sandbox", "", "use the built-in Proxmox emulator; the `kind` of its guests is host (processes of this machine) or qemu (virtual machines)")
 	set.Lookup("sandbox").NoOptDefVal = sandboxHost
+	set.StringVar(&a.flags.instance, "instance", "", "`name` of this one of several labs that are made from one lab file: the lab is called LAB-NAME")
 	set.StringVar(&a.flags.output, "output", outputText, "`format` of results on standard output: text or json")
 	set.StringVar(&a.flags.logLevel, "log-level", "warn", "`level` of the log on standard error: debug, info, warn or error")
 	set.BoolVar(&a.flags.quiet, "quiet", false, "no progress")

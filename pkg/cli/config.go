@@ -29,13 +29,14 @@ const (
 	keySSHPatience     = "ssh.patience"   // how long a target that was lost during a trial may be away
 	keyFioBinary       = "fio.binary"     // a static fio for all targets; without it they use their own
 	keyGuestPatience   = "guest.patience" // how long each readiness probe of a guest may take
+	keyOwner           = "owner"          // whose the labs are in owner marks; without it the API token's name
 	keySandboxImage    = "sandbox.image"  // cloud image that virtual machines of the sandbox boot, instead of the built one
 )
 
 func configKeys() []string {
 	return []string{
 		keyURL, keyTokenID, keyTokenSecret, keyTokenSecretFile, keyFingerprint, keyCAFile,
-		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keyGuestPatience, keyFioBinary, keySandboxImage,
+		keySSHKeyFile, keySSHKnownHosts, keySSHProxy, keySSHPatience, keyGuestPatience, keyFioBinary, keyOwner, keySandboxImage,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,9 @@ func newDown(a *app) *cobra.Command {
 		Short: "Remove everything of a lab and prove that nothing is left",
 		Long: `down removes the lab's VMs, their disks and the lab's uploads, and shows that no volume is left under their VMIDs. It needs no
 state: it finds a lab by its owner marks. A volume under a VMID of the lab that nothing proves to be the lab's is not removed, and
-down fails: remove it yourself, or say with --leave that it is somebody else's. So it is with a VM that took a VMID of the lab.`,
+down fails: remove it yourself, or say with --leave that it is somebody else's. So it is with a VM that took a VMID of the lab.
+A VM that the lab made and whose notes do not carry its mark any more is removed only when --take names it. What another state
+directory brought up, and may be measuring in, is removed only with --all-runs.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := a.loadKnown(args)
 			if err != nil {
@@ -33,16 +36,23 @@ down fails: remove it yourself, or say with --leave that it is somebody else's. 
 		},
 	}
 	a.addLeave(cmd)
+	cmd.Flags().StringArrayVar(&a.words.Take, "take", nil, "`VMID` of a VM that this lab made and that lost its mark: remove it too (repeatable)")
+	cmd.Flags().BoolVar(&a.allRuns, "all-runs", false, "remove the lab's runs of other state directories too, whether they are in use or not")
 	return cmd
 }
 
 // addLeave lets a person say what is somebody else's, wherever doubt about it may fail a removal.
 func (a *app) addLeave(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&a.spared, "leave", nil, "`VOLUME`, such as zfs:vm-9100-disk-0, or VMID that is somebody else's: leave it alone (repeatable)")
+	cmd.Flags().StringArrayVar(&a.words.Leave, "leave", nil, "`VOLUME`, such as zfs:vm-9100-disk-0, or VMID that is somebody else's: leave it alone (repeatable)")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
-		for _, word := range a.spared {
+		for _, word := range a.words.Leave {
 			if !leavable.MatchString(word) {
 				return usagef("--leave %s: give a volume, such as zfs:vm-9100-disk-0, or a VMID", word)
+			}
+		}
+		for _, word := range a.words.Take {
+			if _, err := strconv.ParseUint(word, 10, 31); err != nil {
+				return usagef("--take %s: give a VMID", word)
 			}
 		}
 		return nil

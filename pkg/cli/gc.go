@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"labctl/pkg/internal/ui"
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/labrun"
 	"labctl/pkg/lab/vmtemplate"
@@ -22,14 +23,15 @@ import (
 func newGC(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "gc",
+		Use:   "gc [LAB...]",
 		Short: "Show what is left of labs on the server that nobody removed, and remove it with --yes",
 		Long: `gc reads every VM and every upload that the token may see and shows those that carry labctl's owner mark. Garbage is what
-is yours and expired (a lab lives for ` + fmt.Sprint(labrun.Lifetime) + `), or yours and unknown to the state directory that made it. Without --yes
-nothing is changed. Labs that another labctl works on, labs of other state directories before they expire, and other
-people's labs are shown and left alone. What could not be looked at, such as a node that is offline, is named, and gc then
+is yours and expired (a lab lives for ` + fmt.Sprint(inventory.Lifetime) + `), or yours and unknown to the state directory that made it. Without --yes
+nothing is changed. Yours is what this API token made, on whatever machine. Labs that another labctl works on and other
+people's labs are shown and left alone. So are labs of other state directories before they expire, unless they are named:
+` + "`labctl gc LAB --yes`" + ` removes every run of the lab; while such a lab is left, the exit code is 5. What could not be looked at, such as a node that is offline, is named, and gc then
 fails; as JSON, "complete" is false.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), yes) },
+		RunE: func(cmd *cobra.Command, labs []string) error { return a.gc(cmd.Context(), yes, labs) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "remove the garbage")
 	a.addLeave(cmd)
@@ -62,7 +64,7 @@ func newFoundRun(f labrun.Found) foundRun {
 }
 
 // gc finds what is left of labs, and removes the garbage if it may.
-func (a *app) gc(ctx context.Context, yes bool) error {
+func (a *app) gc(ctx context.Context, yes bool, named []string) error {
 	if a.flags.sandbox != "" {
 		if _, err := sandbox.Find(a.sandboxDir()); errors.Is(err, sandbox.ErrNotRunning) {
 			a.progress().Line("no sandbox is running: nothing is left")
@@ -75,11 +77,11 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 	}
 	labs := a.labs(&server)
 	labs.Gates = a.gates(server)
-	out, missed, err := a.sweep(ctx, labs, server, yes)
+	out, missed, err := a.sweep(ctx, labs, server, yes, named)
 	if out == nil {
 		return err
 	}
-	err = errors.Join(err, a.showFound(out, yes, missed))
+	err = errors.Join(err, a.showFound(out, yes, missed), leftElsewhere(out))
 	if err == nil && len(out) > 0 && !slices.ContainsFunc(out, func(f foundRun) bool { return !f.Removed }) {
 		err = a.stopIfUnused(ctx, server)
 	}
@@ -88,7 +90,7 @@ func (a *app) gc(ctx context.Context, yes bool) error {
 
 // sweep finds what is left of labs, removes the garbage if it may, and says what could not be looked at; nil when nothing
 // could.
-func (a *app) sweep(ctx context.Context, labs *labrun.Labs, server *server, yes bool) ([]foundRun, *labrun.IncompleteError, error) {
+func (a *app) sweep(ctx context.Context, labs *labrun.Labs, server *server, yes bool, named []string) ([]foundRun, *labrun.IncompleteError, error) {
 	a.progress().Status(func(time.Duration) string { return "looking for labs on " + server.url })
 	found, err := labs.Find(ctx, server.labServer())
 	a.progress().Status(nil)
@@ -103,7 +105,7 @@ func (a *app) sweep(ctx context.Context, labs *labrun.Labs, server *server, yes 
 		if state, err := labs.Store.State(f.Lab); err == nil && server.sandbox == nil && labs.Known(f) {
 			out[i].Server = elsewhere(state, server.url)
 		}
-		if yes && f.Garbage() {
+		if yes && (f.Garbage() || (f.Standing == labrun.StandingElsewhere && slices.Contains(named, f.Lab))) {
 			err := a.collect(ctx, labs, server, f)
 			out[i].Removed = err == nil
 			if busy := (*journal.BusyError)(nil); errors.As(err, &busy) {
@@ -114,6 +116,29 @@ func (a *app) sweep(ctx context.Context, labs *labrun.Labs, server *server, yes 
 		}
 	}
 	return out, missed, errors.Join(append(failures, err)...)
+}
+
+// elsewhereLeftError says that labs of this owner are up from other state directories.
+type elsewhereLeftError struct{ labs []string }
+
+// Error says how to remove them.
+func (e *elsewhereLeftError) Error() string {
+	return fmt.Sprintf("left, since somebody may be using it from another state directory: lab %s; if nobody is: `labctl gc %s --yes`",
+		strings.Join(e.labs, ", "), strings.Join(e.labs, " "))
+}
+
+// leftElsewhere is the error for labs of this owner that are neither garbage nor known here.
+func leftElsewhere(found []foundRun) error {
+	var labs []string
+	for _, f := range found {
+		if f.Standing == labrun.StandingElsewhere && !f.Removed && !slices.Contains(labs, f.Lab) {
+			labs = append(labs, f.Lab)
+		}
+	}
+	if len(labs) == 0 {
+		return nil
+	}
+	return &elsewhereLeftError{labs}
 }
 
 // collect removes one lab run: one that the state directory knows as `down` does it, others by their marks.
@@ -181,8 +206,9 @@ func foundText(found []foundRun, removed, complete bool) string {
 	}
 	text := rows.Render() + "\n"
 	switch {
-	case garbage == 0:
+	case garbage == 0 && !slices.ContainsFunc(found, func(f foundRun) bool { return f.Standing == labrun.StandingElsewhere }):
 		text += "none of them is garbage\n"
+	case garbage == 0:
 	case !removed:
 		text += fmt.Sprintf("%s: `labctl gc --yes` removes what is expired or orphaned\n", ui.Count(garbage, "lab run")+" to remove")
 	}

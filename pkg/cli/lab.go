@@ -37,6 +37,11 @@ func (a *app) loadLab(args []string) (labrun.Spec, error) {
 	if err != nil {
 		return labrun.Spec{}, err
 	}
+	if a.flags.instance != "" {
+		if err := lab.AsInstance(a.flags.instance); err != nil {
+			return labrun.Spec{}, usagef("--instance %s: %w", a.flags.instance, err)
+		}
+	}
 	return labrun.Spec{Lab: lab, Text: text}, nil
 }
 
@@ -119,4 +124,6 @@ func (a *app) sandboxDir() string {
 }
 
 // labStore is where the labs' state is kept. A sandbox has labs of its own.
-func (a *app) labStore() labrun.Store { return labrun.Store{Root: a.stateRoot()} }
+func (a *app) labStore() labrun.Store {
+	return labrun.Store{Root: a.stateRoot(), Machine: labrun.ThisMachine()}
+}

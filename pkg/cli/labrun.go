@@ -8,6 +8,7 @@ import (
 
 	"labctl/pkg/lab/change"
 	"labctl/pkg/lab/inventory"
+	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/labrun"
 )
 
@@ -30,7 +31,7 @@ func (a *app) newStepObserver() *stepObserver {
 }
 
 func (a *app) watchedLabs(into **server, observer *stepObserver) *labrun.Labs {
-	labs := &labrun.Labs{Store: a.labStore(), Owner: labrun.ThisOwner(), Version: version(), Talk: observer, Leave: a.spared}
+	labs := &labrun.Labs{Store: a.labStore(), Owner: a.config.GetString(keyOwner), Former: labrun.FormerOwner(), Version: version(), Talk: observer, Words: a.words, AllRuns: a.allRuns}
 	labs.Connect = func(ctx context.Context) (labrun.Server, error) {
 		reached, err := a.connect(ctx)
 		if err != nil {
@@ -41,6 +42,15 @@ func (a *app) watchedLabs(into **server, observer *stepObserver) *labrun.Labs {
 		return reached.labServer(), nil
 	}
 	return labs
+}
+
+// selfOn is who is at work on a lab, as owner marks are compared with it.
+func (a *app) selfOn(s *server, lab string, state *journal.State) inventory.Self {
+	run := ""
+	if state.Active() {
+		run = state.Run.RunID
+	}
+	return a.labs(&s).Self(s.labServer(), lab, run)
 }
 
 // gates are shared by all labctl processes that work on the server from this state directory.

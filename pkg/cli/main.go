@@ -14,6 +14,7 @@ import (
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/internal/visible"
 	"labctl/pkg/lab/change"
+	"labctl/pkg/lab/labrun"
 	"labctl/pkg/labspec"
 )
 
@@ -106,6 +107,11 @@ func isLeftover(err error) bool {
 	var onHost *hostLeftError
 	var up *stillUpError
 	var usage *usageError
+	var elsewhere *labrun.ElsewhereError
+	var others *elsewhereLeftError
+	if errors.As(err, &others) || (errors.As(err, &elsewhere) && elsewhere.Down) {
+		return true
+	}
 	return errors.As(err, &left) || errors.As(err, &onHost) || (errors.As(err, &up) && !errors.As(err, &usage))
 }
 

@@ -153,7 +153,7 @@ func (a *app) statusObserve(ctx context.Context, lab *labspec.Lab, state *journa
 	if err != nil {
 		return inventory.Observed{}, "", err
 	}
-	observed, err := inventory.Observe(ctx, server.client, labrun.ScopeOf(lab, labrun.ThisOwner(), state))
+	observed, err := inventory.Observe(ctx, server.client, labrun.ScopeOf(lab, a.selfOn(server, lab.Name, state), state))
 	return observed, server.url, errors.Join(err, observed.Unseen())
 }
 

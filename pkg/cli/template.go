@@ -16,7 +16,6 @@ import (
 
 	"labctl/pkg/lab/cloudimage"
 	"labctl/pkg/lab/inventory"
-	"labctl/pkg/lab/labrun"
 	"labctl/pkg/lab/vmtemplate"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
@@ -152,8 +151,8 @@ func (a *app) templateBuilder(server *server) *vmtemplate.Builder {
 	store := a.labStore()
 	return &vmtemplate.Builder{
 		API: server.client, Talk: &stepObserver{talk: a.progress(), spellOut: a.spellOut}, Publisher: &http.Client{Timeout: publisherPatience}, Gates: a.gates(server),
-		Dir: filepath.Join(store.Root, "labs"), Owner: labrun.ThisOwner(), Version: version(), ServerURL: server.url, Token: server.tokenID, Leave: a.spared,
-		NewRunID: labrun.NewRunID, Mark: func(mark *inventory.Mark) { mark.State = store.ID() },
+		Dir: filepath.Join(store.Root, "labs"), Owner: a.labs(&server).OwnerOn(server.labServer()), Version: version(), ServerURL: server.url, Token: server.tokenID, Words: a.words,
+		Mark: func(mark *inventory.Mark) { mark.State = store.ID() },
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/lab/cloudimage"
-	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/vmtemplate"
 	"labctl/pkg/pve"
 	"labctl/pkg/pvesim"
@@ -161,7 +161,7 @@ func killedBuild(t *testing.T, major, at int, reaches, lost bool) bool {
 	<-time.After(time.Minute) // whatever the server still did
 	if lost {
 		state = t.TempDir()
-		<-time.After(labrun.Lifetime)
+		<-time.After(inventory.Lifetime)
 	}
 	w.process(state, &dyingWire{next: cluster.Transport()})
 	name := fmt.Sprintf("killed at change %d, which reached the server: %v", at, reaches)

@@ -20,6 +20,7 @@ import (
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 	"labctl/pkg/pvesim"
@@ -109,7 +110,7 @@ func newBench(t *testing.T, major int, adjust func(*pvesim.Topology)) *bench {
 
 func (b *bench) executor() *change.Executor {
 	return &change.Executor{
-		API: b.client, Journal: b.journal, Observer: b.log, Pool: b.lab.Pool, Mark: b.mark, Lab: b.lab, Readiness: alwaysReady{},
+		API: b.client, Journal: b.journal, Observer: b.log, Pool: b.lab.Pool, Mark: b.mark, Self: b.self(), Lab: b.lab, Readiness: alwaysReady{},
 		CloudInit: func(index int) []pve.Param {
 			var params []pve.Param
 			for _, param := range guestsetup.Cloud(b.lab, index) {
@@ -120,9 +121,19 @@ func (b *bench) executor() *change.Executor {
 	}
 }
 
+func (b *bench) self() inventory.Self {
+	return inventory.Self{Lab: b.mark.Lab, Owner: b.mark.Owner, Run: b.mark.Run}
+}
+
+// removal is the plan that removes everything that is observed.
+func (b *bench) removal(seen inventory.Observed) plan.Plan {
+	state := b.journal.State()
+	return teardown.Removal(b.lab.Name, teardown.Decide(seen, state, teardown.Words{}), state, nil)
+}
+
 func (b *bench) observe() inventory.Observed {
 	b.t.Helper()
-	scope := inventory.Scope{Mark: b.mark, Node: b.lab.Node, Pool: b.lab.Pool, First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
+	scope := inventory.Scope{Self: b.self(), Node: b.lab.Node, Pool: b.lab.Pool, First: pve.VMID(b.lab.VMIDs.First), Last: pve.VMID(b.lab.VMIDs.Last)}
 	for _, vm := range b.journal.State().Touched() {
 		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
 	}
@@ -169,7 +180,7 @@ func (b *bench) planUp() plan.Plan {
 }
 
 func (b *bench) down() error {
-	return b.executor().Down(b.t.Context(), plan.Down(b.lab.Name, b.observe()))
+	return b.executor().Down(b.t.Context(), b.removal(b.observe()))
 }
 
 // strangers is everything on the server that is not the lab's.
@@ -334,7 +345,7 @@ func TestDestroyReadsTheMarkAgain(t *testing.T) {
 		if err := b.executor().Up(t.Context(), b.planUp()); err != nil {
 			t.Fatal(err)
 		}
-		todo := plan.Down(b.lab.Name, b.observe())
+		todo := b.removal(b.observe())
 		victim := todo.Sequences[0]
 		ref := pve.VMRef{Node: victim.Node, ID: pve.VMID(victim.VMID)}
 		if _, _, err := b.client.SetVMConfig(t.Context(), ref, pve.ConfigChange{

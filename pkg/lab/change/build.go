@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
@@ -116,15 +115,4 @@ func (e *Executor) finishChange(ref pve.VMRef, step plan.Finish) change {
 		tasks: pve.TaskFilter{VMID: ref.ID},
 		again: true,
 	}
-}
-
-// AfterBuild says how to remove what a build made: the VM, if it is there, and the image.
-func AfterBuild(removal plan.Plan, uploads []journal.Upload) plan.Plan {
-	removal.Sequences = slices.Clone(removal.Sequences)
-	for _, upload := range uploads {
-		removal.Sequences = append(removal.Sequences, plan.Sequence{
-			VM: upload.VM, Node: upload.Node, Exists: true, Steps: []plan.Step{plan.Free{Volume: upload.Volume}},
-		})
-	}
-	return removal
 }

@@ -13,6 +13,7 @@ import (
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/pve"
 )
 
@@ -135,7 +136,7 @@ func (e *Executor) remove(ctx context.Context, sequence *plan.Sequence, shelves 
 func (e *Executor) isBesideOthers(ctx context.Context, ref pve.VMRef, shelves *shelves) bool {
 	known := e.Journal.State().Known(int(ref.ID))
 	where, err := shelves.of(ctx, ref.Node)
-	return err == nil && ref.ID != 0 && len(known.Disks) > 0 && len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) > 0
+	return err == nil && ref.ID != 0 && len(known.Disks) > 0 && len(teardown.JudgeVolumes(known, e.Words, where.under(ref.ID)).NotOurs()) > 0
 }
 
 func refOf(sequence plan.Sequence) pve.VMRef {
@@ -248,7 +249,7 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	if gone, lookErr := e.isGone(ctx, ref, err); gone || lookErr != nil {
 		return lookErr
 	}
-	if mark, ok := inventory.ParseMark(config.Description()); !ok || !mark.SameLab(e.Mark) || !mark.Of(ref.ID) {
+	if !e.mayDestroy(ref.ID, config) {
 		return fmt.Errorf("VM %d is left alone: %w (lab %s)", ref.ID, errNotOurs, e.Mark.Lab)
 	}
 	if config.Protection() { // inherited from the template, or set on a throw-away VM: the mark decides
@@ -257,13 +258,13 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 		}
 	}
 	known := e.Journal.State().Known(int(ref.ID))
-	disks := disksOf(config, ref.ID)
-	if at := slices.IndexFunc(disks, func(disk string) bool { return slices.Contains(e.Leave, disk) }); at >= 0 {
+	disks := teardown.DisksOf(config, ref.ID)
+	if at := slices.IndexFunc(disks, func(disk string) bool { return slices.Contains(e.Words.Leave, disk) }); at >= 0 {
 		err := fmt.Errorf("volume %s is in the configuration of VM %d and would go with it: %w", disks[at], ref.ID, errOwnDisk)
 		return &LeftoverError{VM: name, Ref: ref, Err: err}
 	}
 	known.Disks = append(known.Disks, disks...)
-	sweep := len(lyingUnder(known, e.Leave, where.under(ref.ID)).others()) == 0
+	sweep := len(teardown.JudgeVolumes(known, e.Words, where.under(ref.ID)).NotOurs()) == 0
 	remove := e.destroyChange(name, ref, sweep)
 	remove.disks = disks
 	err = e.destroyStopped(ctx, name, ref, remove)
@@ -271,6 +272,16 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 		return &LeftoverError{VM: name, Ref: ref, Err: err, Sparing: true}
 	}
 	return err
+}
+
+// mayDestroy says whether the configuration shows a VM of the lab: by its mark, or at a person's word one that this run made
+// and whose mark is gone.
+func (e *Executor) mayDestroy(id pve.VMID, config pve.VMConfig) bool {
+	mark, marked := inventory.ParseMark(config.Description())
+	if e.Self.Of(mark, marked, id).Removable() {
+		return true
+	}
+	return slices.Contains(e.Words.Take, id.String()) && teardown.IsMadeByRun(id, config, e.Journal.State().Known(int(id)))
 }
 
 // destroyStopped destroys the VM, which is stopped once more if it runs again.

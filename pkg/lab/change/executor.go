@@ -9,6 +9,7 @@ import (
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 )
@@ -78,12 +79,13 @@ type Executor struct {
 	Observer Observer
 	Token    string // the name of the token, by which its tasks are known
 	Pool     string
-	Mark     inventory.Mark // of this lab run; the VM's name is filled in
+	Mark     inventory.Mark // of this lab run, for what is made; the VM's name is filled in
+	Self     inventory.Self // with whom marks are compared before anything is removed
 	Gates    Gates          // shared with others who work on the same server; nil: nobody else does
 
 	Discard bool // what Reconcile finds is going to be removed
-	// Leave are volumes, by ID, that a person looked at and knows to be somebody else's. What is no volume is ignored.
-	Leave []string
+	// Words are what the person at work says of volumes and VMIDs.
+	Words teardown.Words
 
 	// Needed by Up only.
 	Lab       *labspec.Lab

@@ -12,14 +12,15 @@ import (
 
 // LeftoverError says that something of ours is, or may be, still on PVE, and how an operator removes it.
 type LeftoverError struct {
-	VM       string
-	Ref      pve.VMRef
-	Volumes  []pve.Volume // still there; may be empty when the VM itself is the matter
-	Disks    []string     // the VM's; it is destroyed, and that nothing of them is left could not be shown
-	Unproved bool         // the VMID belongs to somebody else now, so that our volumes cannot be looked for
-	Sparing  bool         // somebody else's volumes have the VMID's name too
-	Unread   bool         // what has the VMID could not be read: it may be somebody else's
-	Err      error        // why it could not be removed, or nil
+	VM        string
+	Ref       pve.VMRef
+	Volumes   []pve.Volume // still there; may be empty when the VM itself is the matter
+	Disks     []string     // the VM's; it is destroyed, and that nothing of them is left could not be shown
+	Unproved  bool         // the VMID belongs to somebody else now, so that our volumes cannot be looked for
+	Sparing   bool         // somebody else's volumes have the VMID's name too
+	Unread    bool         // what has the VMID could not be read: it may be somebody else's
+	Undecided bool         // a person has to say whose the VM is, as Err tells: nothing is to be removed before
+	Err       error        // why it could not be removed, or nil
 }
 
 // Error names what is left, why, and the commands.
@@ -42,6 +43,8 @@ func (e *LeftoverError) Error() string {
 		again = "as root on"
 	case errors.Is(e.Err, pve.ErrHalfCreated):
 		again = "PVE took the VMID for an empty VM and did not make it: run `labctl down` again after this as root on"
+	case e.Undecided:
+		again = "look at it, as root on"
 	}
 	fmt.Fprintf(&text, "\n  %s %s:", again, e.Ref.Node)
 	for _, command := range e.Commands() {
@@ -80,6 +83,9 @@ func (e *LeftoverError) Commands() []string {
 	}
 	if errors.Is(e.Err, errOwnDisk) {
 		return []string{fmt.Sprintf("qm disk move %d DISK --target-vmid VMID --target-disk DISK   # as `qm config %d` names the disk", e.Ref.ID, e.Ref.ID)}
+	}
+	if e.Undecided {
+		return []string{fmt.Sprintf("qm config %d", e.Ref.ID)}
 	}
 	if e.Unproved {
 		return []string{fmt.Sprintf("pvesm list STORAGE --vmid %d   # compare with `qm config %d`", e.Ref.ID, e.Ref.ID)}

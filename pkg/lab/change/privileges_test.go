@@ -72,13 +72,13 @@ func (b *bench) life() error {
 	}
 	err = b.executor().Up(ctx, todo)
 	seen, observeErr := inventory.Observe(ctx, b.client, inventory.Scope{
-		Mark: b.mark, Node: b.lab.Node, Pool: b.lab.Pool, First: 9100, Last: 9199,
+		Self: b.self(), Node: b.lab.Node, Pool: b.lab.Pool, First: 9100, Last: 9199,
 		Known: []pve.VMRef{{Node: "pve", ID: 9100}, {Node: "pve", ID: 9101}, {Node: "pve", ID: 9102}},
 	})
 	if err := errors.Join(err, observeErr); err != nil {
 		return err
 	}
-	return b.executor().Down(ctx, plan.Down(b.lab.Name, seen))
+	return b.executor().Down(ctx, b.removal(seen))
 }
 
 // TestEveryPrivilegeIsNeeded takes each privilege of the sandbox's token away, and wants the life of a lab to fail, or a

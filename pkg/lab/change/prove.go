@@ -10,6 +10,7 @@ import (
 
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/pve"
 )
 
@@ -50,40 +51,42 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 		if lookErr != nil {
 			return e.leftover(name, ref, lookErr)
 		}
-		lying := e.lyingUnder(ref.ID, found)
-		if done, err := e.judge(name, ref, lying, step); done {
-			return err
+		volumes := e.judged(ref.ID, found)
+		verdict, reported := teardown.AfterLook(step, volumes)
+		if verdict != teardown.LookAgain {
+			return e.afterLook(name, ref, verdict, reported, volumes.Theirs)
 		}
-		left = lying.ours
+		left = reported
 	}
 	return &LeftoverError{VM: name, Ref: ref, Volumes: left}
 }
 
-// judge says whether looking again makes no difference: nothing of ours is left, or what is left cannot be freed.
-func (e *Executor) judge(name string, ref pve.VMRef, lying lying, step plan.Prove) (done bool, err error) {
-	switch {
-	case step.LookOnly && len(lying.ours)+len(lying.unclear) > 0:
-		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnproved}
-	case len(lying.unclear) > 0:
-		return true, &LeftoverError{VM: name, Ref: ref, Volumes: slices.Concat(lying.ours, lying.unclear), Err: errUnmade}
-	case len(lying.ours) > 0 && len(lying.strangers) > 0:
-		return true, &LeftoverError{VM: name, Ref: ref, Volumes: lying.ours, Err: errBesideStrangers}
+// afterLook turns the verdict of a look into an error, unless nothing of ours is left.
+func (e *Executor) afterLook(name string, ref pve.VMRef, verdict teardown.Verdict, reported, theirs []pve.Volume) error {
+	why := map[teardown.Verdict]error{teardown.OnlyListed: errUnproved, teardown.Undecided: errUnmade, teardown.BesideOthers: errBesideStrangers}[verdict]
+	if why != nil {
+		return &LeftoverError{VM: name, Ref: ref, Volumes: reported, Err: why}
 	}
-	for _, volume := range lying.strangers {
-		e.Observer.Line("volume %s is not of VM %s (%d): left alone", volume.ID, name, ref.ID)
+	for _, volume := range theirs {
+		if slices.Contains(e.Words.Leave, volume.ID) {
+			e.Observer.Line("volume %s is left alone, as --leave says", volume.ID)
+			continue
+		}
+		e.Observer.Line("volume %s was there before VM %d was made: left alone", volume.ID, ref.ID)
 	}
-	return len(lying.ours) == 0, nil
+	return nil
 }
 
-func (e *Executor) lyingUnder(id pve.VMID, found []pve.Volume) lying {
-	return lyingUnder(e.Journal.State().Known(int(id)), e.Leave, found)
+// judged sorts the volumes under a VMID by their owner, as far as the journal and the person at work tell.
+func (e *Executor) judged(id pve.VMID, found []pve.Volume) teardown.Volumes {
+	return teardown.JudgeVolumes(e.Journal.State().Known(int(id)), e.Words, found)
 }
 
 // removeProbe destroys the empty VM, and with it the volumes that are ours. Only when it frees something does it queue
 // with the other destroys.
 func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume, step plan.Prove) error {
-	lying := e.lyingUnder(ref.ID, found)
-	sweep := len(lying.ours) > 0 && len(lying.others()) == 0 && !step.LookOnly
+	volumes := e.judged(ref.ID, found)
+	sweep := len(volumes.Ours) > 0 && len(volumes.NotOurs()) == 0 && !step.LookOnly
 	destroy := e.destroyChange(name, ref, sweep)
 	if !sweep {
 		destroy.work = "empty"

@@ -13,6 +13,7 @@ import (
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/pve"
 )
 
@@ -192,7 +193,7 @@ func (e *Executor) readBack(ctx context.Context, vm *VM) error {
 		return fmt.Errorf("reading VM %s (%d) back: %w", vm.Spec.Name, vm.Ref.ID, err)
 	}
 	vm.Config = config
-	seen := journal.Seen{VM: vm.Spec.Name, Node: vm.Ref.Node, VMID: int(vm.Ref.ID), UUID: config.SMBIOSUUID(), Disks: disksOf(config, vm.Ref.ID)}
+	seen := journal.Seen{VM: vm.Spec.Name, Node: vm.Ref.Node, VMID: int(vm.Ref.ID), UUID: config.SMBIOSUUID(), Disks: teardown.DisksOf(config, vm.Ref.ID)}
 	if known := e.Journal.State().Known(seen.VMID); known.UUID != seen.UUID && seen.UUID != "" {
 		if err := e.Journal.See(seen); err != nil {
 			return err
@@ -217,7 +218,7 @@ func (e *Executor) grow(ctx context.Context, vm *VM, step plan.Grow) error {
 
 func (e *Executor) start(ctx context.Context, vm *VM) error {
 	return e.do(ctx, change{
-		op: journal.OpStart, vm: vm.Spec.Name, ref: vm.Ref, disks: disksOf(vm.Config, vm.Ref.ID),
+		op: journal.OpStart, vm: vm.Spec.Name, ref: vm.Ref, disks: teardown.DisksOf(vm.Config, vm.Ref.ID),
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Start(ctx, vm.Ref) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isRunning(ctx, vm.Ref) },
 		tasks:    pve.TaskFilter{VMID: vm.Ref.ID},

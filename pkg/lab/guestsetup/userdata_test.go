@@ -35,7 +35,7 @@ func TestVendorDataShips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, filepath.Join("..", "..", "cloudinit", "vendor-data.yaml"), got)
+	compare(t, filepath.Join("..", "..", "..", "cloudinit", "vendor-data.yaml"), got)
 }
 
 func TestUserData(t *testing.T) {

@@ -20,7 +20,7 @@ type API interface {
 
 // Scope says where to look.
 type Scope struct {
-	Mark  Mark // of the lab: name, owner, and the run if one is known
+	Self  Self
 	Node  string
 	Pool  string
 	First pve.VMID    // the lab's VMID range
@@ -42,11 +42,12 @@ type VM struct {
 
 // Observed is what exists at one moment.
 type Observed struct {
-	VMs        []VM           // of this lab, by VMID
+	VMs        []VM           // of this lab, by VMID: of this run or a dead one
+	Live       []VM           // of this lab and this owner, by VMID: of runs of other state directories whose time is not over
 	Others     []VM           // of labs with the same name that somebody else owns
 	Resources  []pve.Resource // everything that the token may see
 	Gone       []pve.VMRef    // known to the journal or just seen, and no VM has the VMID any more; each VMID once
-	Foreign    []pve.VMRef    // known to the journal, but the VM there is not this lab's
+	Foreign    []VM           // known to the journal, and the VM there does not carry a mark by which it is this lab's
 	Unreadable []pve.VMRef    // known to the journal, exists, and the token may not read it
 	// Unreachable are VMs that may be this lab's, on nodes that do not answer.
 	Unreachable []pve.VMRef
@@ -120,10 +121,10 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 	if err != nil {
 		return fmt.Errorf("reading VM %d: %w", ref.ID, err)
 	}
-	mark, ok := ParseMark(config.Description())
-	if !ok || !mark.SameLab(scope.Mark) || !mark.Of(ref.ID) {
-		o.notOurs(scope, VM{Ref: ref, Mark: mark, Config: config}, ok)
-		return nil
+	mark, marked := ParseMark(config.Description())
+	vm := VM{Ref: ref, Mark: mark, Config: config}
+	if whose := scope.Self.Of(mark, marked, ref.ID); !whose.Removable() {
+		return o.notOurs(ctx, api, scope, vm, whose)
 	}
 	status, err := api.VMStatus(ctx, ref)
 	if NodeSilent(err) {
@@ -137,19 +138,29 @@ func (o *Observed) look(ctx context.Context, api API, scope Scope, ref pve.VMRef
 	if err != nil {
 		return fmt.Errorf("reading the status of VM %d: %w", ref.ID, err)
 	}
-	o.VMs = append(o.VMs, VM{Ref: ref, Mark: mark, Config: config, Running: status.Running(), ByHA: status.HAManaged})
+	vm.Running, vm.ByHA = status.Running(), status.HAManaged
+	o.VMs = append(o.VMs, vm)
 	return nil
 }
 
-// notOurs files a VM that is not this lab's: of a lab of the same name, or where the journal has one of ours. A copy of a
-// lab's VM is neither.
-func (o *Observed) notOurs(scope Scope, vm VM, marked bool) {
-	if marked && vm.Mark.Lab == scope.Mark.Lab && vm.Mark.Of(vm.Ref.ID) {
+// notOurs files a VM that must not be removed: of a lab of the same name, or where the journal has one of ours. A copy of a
+// lab's VM is neither. Whether one that the journal knows runs is read too, since a person may say that it is ours.
+func (o *Observed) notOurs(ctx context.Context, api API, scope Scope, vm VM, whose Whose) error {
+	switch {
+	case whose == OfLiveRun:
+		o.Live = append(o.Live, vm)
+	case whose == OfOthers && vm.Mark.Lab == scope.Self.Lab && vm.Mark.Of(vm.Ref.ID):
 		o.Others = append(o.Others, vm)
 	}
-	if isKnown(scope, vm.Ref) {
-		o.Foreign = append(o.Foreign, vm.Ref)
+	if !isKnown(scope, vm.Ref) {
+		return nil
 	}
+	status, err := api.VMStatus(ctx, vm.Ref)
+	if err == nil {
+		vm.Running, vm.ByHA = status.Running(), status.HAManaged
+	}
+	o.Foreign = append(o.Foreign, vm)
+	return context.Cause(ctx)
 }
 
 // lists says whether the cluster's list has the VM on that node.

@@ -58,7 +58,7 @@ func description(lab, vm string) string {
 	return Mark{Lab: lab, Owner: "me@here", Run: "r1", VM: vm, Version: "v", Expires: time.Unix(0, 0)}.Description()
 }
 
-var scope = Scope{Mark: Mark{Lab: "blog", Owner: "me@here"}, Node: "pve", Pool: "labctl", First: 9100, Last: 9199}
+var scope = Scope{Self: Self{Lab: "blog", Owner: "me@here"}, Node: "pve", Pool: "labctl", First: 9100, Last: 9199}
 
 func TestObserveFilesEveryVMID(t *testing.T) {
 	api := &fakePVE{
@@ -103,11 +103,19 @@ func TestObserveFilesEveryVMID(t *testing.T) {
 		name string
 		got  []pve.VMRef
 		want pve.VMID
-	}{{"foreign", seen.Foreign, 9105}, {"unreadable", seen.Unreadable, 9108}, {"gone", seen.Gone, 9109}} {
+	}{{"foreign", refsOf(seen.Foreign), 9105}, {"unreadable", seen.Unreadable, 9108}, {"gone", seen.Gone, 9109}} {
 		if len(check.got) != 1 || check.got[0].ID != check.want {
 			t.Errorf("%s = %v, want %d", check.name, check.got, check.want)
 		}
 	}
+}
+
+func refsOf(vms []VM) []pve.VMRef {
+	refs := make([]pve.VMRef, len(vms))
+	for i, vm := range vms {
+		refs[i] = vm.Ref
+	}
+	return refs
 }
 
 // The destroy that a killed labctl began may end between two looks. The VM was seen to be ours, so that its VMID is to be

@@ -26,7 +26,7 @@ const markFormat = 2
 // Mark is the owner mark in a VM's description: which lab run made it.
 type Mark struct {
 	Lab     string
-	Owner   string // whose lab it is: user@machine
+	Owner   string // whose lab it is: the API token, or what the configuration says (user@machine before format 3)
 	Run     string
 	VM      string // the name in the lab spec
 	Version string // the labctl that made it
@@ -60,12 +60,6 @@ func (m Mark) Description() string {
 		what, remedy = "Template that is not finished", "labctl gc --yes"
 	}
 	return fmt.Sprintf("%s. Remove it with: %s\n%s\n", what, remedy, mark)
-}
-
-// SameLab says whether two marks are of one lab of one owner. Labs of different people may have the same name; a lab's own
-// journal outweighs a machine that was renamed.
-func (m Mark) SameLab(other Mark) bool {
-	return m.Lab == other.Lab && (m.Owner == other.Owner || (m.Run != "" && m.Run == other.Run))
 }
 
 // plainName is what labs and runs are called. They become names of files: whoever may edit a VM's notes must not choose which.

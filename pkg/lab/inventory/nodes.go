@@ -80,7 +80,7 @@ func (o *Observed) ask(ctx context.Context, api API, ref pve.VMRef) (config pve.
 func (o *Observed) unreached(scope Scope, ref pve.VMRef) {
 	strange := func(r pve.Resource) bool {
 		inRange := r.VMID >= scope.First && r.VMID <= scope.Last
-		return r.VMID == ref.ID && !inRange && r.Name != "" && !strings.HasPrefix(r.Name, scope.Mark.Lab+"-")
+		return r.VMID == ref.ID && !inRange && r.Name != "" && !strings.HasPrefix(r.Name, scope.Self.Lab+"-")
 	}
 	if isKnown(scope, ref) || !slices.ContainsFunc(o.Resources, strange) {
 		o.Unreachable = append(o.Unreachable, ref)

@@ -18,6 +18,7 @@ type UploadName struct {
 	Run   string // the run ID
 	For   string // the VM's name in the lab spec, or what else the file is for
 	Owner string // whose lab it is: in a parsed name only its hash, see SameOwner
+	State string // of the state directory, as in Mark; "" in names of labctl before it was noted
 	Ext   string // such as "iso" or "qcow2"
 }
 
@@ -27,15 +28,15 @@ func ownerHash(owner string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// FileName is the name on the storage: labctl-LAB-RUN-FOR-OWNERHASH.EXT.
+// FileName is the name on the storage: labctl-LAB-RUN-FOR-OWNERHASH+STATE.EXT.
 func (n UploadName) FileName() string {
-	return fmt.Sprintf("labctl-%s-%s-%s-%s.%s", n.Lab, n.Run, n.For, ownerHash(n.Owner), n.Ext)
+	return fmt.Sprintf("labctl-%s-%s-%s-%s%s.%s", n.Lab, n.Run, n.For, ownerHash(n.Owner), n.State, n.Ext)
 }
 
 // SameOwner says whether a parsed name is of that owner.
 func (n UploadName) SameOwner(owner string) bool { return n.Owner == ownerHash(owner) }
 
-var uploadPattern = regexp.MustCompile(`[:/]labctl-([a-z0-9-]+)-(\d{8}T\d{6}Z-[0-9a-f]{4})-([a-z0-9-]+)-([0-9a-f]{8})\.([a-z0-9]+)$`)
+var uploadPattern = regexp.MustCompile(`[:/]labctl-([a-z0-9-]+)-(\d{8}T\d{6}Z-[0-9a-f]{4})-([a-z0-9-]+)-([0-9a-f]{8})([0-9a-f]{8})?\.([a-z0-9]+)$`)
 
 // ParseUploadName finds the owner mark in a volume ID such as "local:iso/labctl-....iso". Anything that is not exactly a
 // mark is none. Owner is then the owner's hash.
@@ -44,7 +45,7 @@ func ParseUploadName(volumeID string) (UploadName, bool) {
 	if m == nil {
 		return UploadName{}, false
 	}
-	return UploadName{Lab: m[1], Run: m[2], For: m[3], Owner: m[4], Ext: m[5]}, true
+	return UploadName{Lab: m[1], Run: m[2], For: m[3], Owner: m[4], State: m[5], Ext: m[6]}, true
 }
 
 // Upload is a file that labctl put on a storage.

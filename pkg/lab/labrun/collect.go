@@ -1,6 +1,7 @@
 package labrun
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 )
@@ -29,7 +31,7 @@ func (l *Labs) collects(f Found) bool {
 
 // unfinished are the lab runs that only journals here speak of: those whose VMs are gone already, and those that a killed
 // gc did not finish; damaged says which journals cannot be read.
-func (l *Labs) unfinished(found []Found) (left []Found, damaged []error, err error) {
+func (l *Labs) unfinished(server Server, found []Found) (left []Found, damaged []error, err error) {
 	labs, err := l.Store.Labs()
 	if err != nil {
 		return nil, nil, err
@@ -44,8 +46,8 @@ func (l *Labs) unfinished(found []Found) (left []Found, damaged []error, err err
 			damaged = append(damaged, err)
 			continue
 		}
-		if one, ok := l.open(state, found); ok {
-			l.judge(&one)
+		if one, ok := l.open(server, state, found); ok {
+			l.judge(server, &one)
 			left = append(left, one)
 		}
 	}
@@ -56,8 +58,8 @@ func (l *Labs) unfinished(found []Found) (left []Found, damaged []error, err err
 			damaged = append(damaged, damagedRemoval(dir, err))
 			continue
 		}
-		if one, ok := l.open(state, found); ok {
-			l.judge(&one)
+		if one, ok := l.open(server, state, found); ok {
+			l.judge(server, &one)
 			one.Standing = StandingOrphaned // its removal was decided
 			left = append(left, one)
 		}
@@ -66,12 +68,12 @@ func (l *Labs) unfinished(found []Found) (left []Found, damaged []error, err err
 }
 
 // open is the lab run that a journal did not end, unless it was found already.
-func (l *Labs) open(state *journal.State, found []Found) (Found, bool) {
+func (l *Labs) open(server Server, state *journal.State, found []Found) (Found, bool) {
 	if !state.Active() || state.Run.RunID == "" ||
 		slices.ContainsFunc(found, func(f Found) bool { return f.Lab == state.Run.Lab && f.Run == state.Run.RunID }) {
 		return Found{}, false
 	}
-	one := Found{Lab: state.Run.Lab, Run: state.Run.RunID, Owner: l.Owner, Expires: state.Run.Expires}
+	one := Found{Lab: state.Run.Lab, Run: state.Run.RunID, Owner: cmp.Or(state.Run.Owner, l.OwnerOn(server)), Expires: state.Run.Expires}
 	one.mark = inventory.Mark{Lab: one.Lab, Run: one.Run, Owner: one.Owner, Pool: state.Run.Pool, State: l.Store.ID(), Expires: one.Expires}
 	return one, true
 }
@@ -99,6 +101,7 @@ func (s Store) SavedSpec(lab string) (Spec, error) {
 	if err != nil { // no mistake of the person who asks
 		return Spec{}, fmt.Errorf("the copy of lab %s's spec in the state directory is damaged (%v): give the lab's own file, as in `labctl down FILE`", lab, err) //nolint:errorlint
 	}
+	parsed.Name = lab // its file's, or that of an instance
 	return Spec{Lab: parsed, Text: text}, nil
 }
 
@@ -135,12 +138,14 @@ func (l *Labs) collect(ctx context.Context, server Server, found Found, book *jo
 	if mark.Pool == "" { // only uploads are left; the journal of a killed gc may know more
 		mark.Pool = book.State().Run.Pool
 	}
-	executor := l.executor(server, mark, mark.Pool)
+	self := l.Self(server, found.Lab, found.Run)
+	self.OneRun = true
+	executor := l.executor(server, mark, self)
 	executor.Journal, executor.Discard = book, true
 	if err := executor.Reconcile(ctx, book.State().Open); err != nil {
 		return Removed{}, err
 	}
-	scope := inventory.Scope{Mark: mark}
+	scope := inventory.Scope{Self: self}
 	for _, vm := range found.VMs {
 		scope.Known = append(scope.Known, vm.Ref)
 	}
@@ -157,11 +162,16 @@ func (l *Labs) collect(ctx context.Context, server Server, found Found, book *jo
 	observed.Unreachable = slices.DeleteFunc(observed.Unreachable, func(ref pve.VMRef) bool { // of any lab
 		return !slices.ContainsFunc(scope.Known, func(known pve.VMRef) bool { return known.ID == ref.ID })
 	})
-	observed.VMs = slices.DeleteFunc(observed.VMs, func(vm inventory.VM) bool { return vm.Mark.Run != found.Run })
-	observed = l.spare(found.Lab, observed)
-	todo := removalOf(found.Lab, observed, book.State(), found.Uploads)
-	if err := errors.Join(executor.Down(ctx, todo), unreadable(observed)); err != nil {
+	all := teardown.Decide(observed, book.State(), l.Words)
+	if err := refused(found.Lab, all); err != nil {
 		return Removed{}, err
 	}
-	return Removed{VMs: len(observed.VMs), Uploads: len(found.Uploads), Looked: len(observed.Gone), WasUp: true}, nil
+	todo := teardown.Removal(found.Lab, all, book.State(), found.Uploads)
+	if err := errors.Join(executor.Down(ctx, todo), reported(all)); err != nil {
+		return Removed{}, err
+	}
+	return Removed{
+		VMs: len(teardown.With(all, teardown.Remove)), Uploads: len(found.Uploads), WasUp: true,
+		Looked: len(teardown.With(all, teardown.Prove, teardown.Look)),
+	}, nil
 }

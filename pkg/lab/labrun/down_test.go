@@ -327,27 +327,6 @@ func TestDownAbortsAFullClone(t *testing.T) {
 	})
 }
 
-// Down takes a lab that was made from another state directory, since that may be lost, and says so.
-func TestDownTellsOfAnotherStateDirectory(t *testing.T) {
-	tell(t, 1, nil, func(s story) {
-		s.mustUp()
-		s.mustDown()
-		if s.talk.said("another state directory") {
-			s.Error("it was this one")
-		}
-		s.mustUp()
-		other := s.process(0, never)
-		other.Store.Root += "-other"
-		if _, err := other.down(s.Context(), s.spec); err != nil {
-			s.Fatal(err)
-		}
-		if !s.talk.said("VM 9100 was made from another state directory than " + other.Store.Root) {
-			s.Errorf("said %v", s.talk.lines)
-		}
-		s.mustDown()
-	})
-}
-
 // A down that is interrupted between the destroy and the proof tells root to free the disks: there is no VM to destroy.
 func TestInterruptedProofNamesTheDisks(t *testing.T) {
 	slow := func(topology *pvesim.Topology) { topology.Timings = pvesim.Realistic() }

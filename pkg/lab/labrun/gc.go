@@ -27,7 +27,7 @@ const (
 // Found is a lab run of which something exists on the server.
 type Found struct {
 	Lab, Run string
-	Owner    string // user@machine; a hash of it when only uploads tell
+	Owner    string // as in its mark; a hash of it when only uploads tell
 	Expires  time.Time
 	Standing Standing
 	VMs      []inventory.VM
@@ -66,9 +66,9 @@ func (l *Labs) Find(ctx context.Context, server Server) ([]Found, error) {
 	}
 	found := group(vms, uploads)
 	for i := range found {
-		l.judge(&found[i])
+		l.judge(server, &found[i])
 	}
-	left, damaged, err := l.unfinished(found)
+	left, damaged, err := l.unfinished(server, found)
 	if err != nil {
 		return nil, err
 	}
@@ -99,30 +99,24 @@ func group(vms []inventory.VM, uploads []inventory.Upload) []Found {
 		})
 		if at < 0 {
 			at = len(found)
-			found = append(found, Found{Lab: upload.Name.Lab, Run: upload.Name.Run, Owner: upload.Name.Owner, Expires: runExpiry(upload.Name.Run)})
+			found = append(found, Found{Lab: upload.Name.Lab, Run: upload.Name.Run, Owner: upload.Name.Owner, Expires: inventory.RunExpiry(upload.Name.Run), mark: inventory.Mark{State: upload.Name.State}})
 		}
 		found[at].Uploads = append(found[at].Uploads, upload)
 	}
 	return found
 }
 
-// runExpiry is when the run with that ID expires, of which only uploads are there.
-func runExpiry(runID string) time.Time {
-	begun, err := time.Parse(runIDTime, runID[:min(len(runID), len(runIDTime))])
-	if err != nil {
-		return time.Time{}
-	}
-	return begun.Add(Lifetime)
-}
-
 // judge says what a lab run is to this process.
-func (l *Labs) judge(found *Found) {
-	ours := found.Owner == l.Owner || slices.ContainsFunc(found.Uploads, func(u inventory.Upload) bool { return u.Name.SameOwner(l.Owner) })
+func (l *Labs) judge(server Server, found *Found) {
+	self := l.Self(server, found.Lab, "")
+	ours := self.Owns(found.Owner) || slices.ContainsFunc(found.Uploads, func(u inventory.Upload) bool { return self.OfUpload(u.Name) != inventory.OfOthers })
 	if !ours {
 		found.Standing = StandingForeign
 		return
 	}
-	found.Owner = l.Owner
+	if !self.Owns(found.Owner) { // a hash in an upload's name
+		found.Owner = self.Owner
+	}
 	known, busy := l.knows(found.Lab, found.Run)
 	if state, err := l.Store.State(found.Lab); known && err == nil && state.Active() {
 		found.Expires = state.Run.Expires // an upload's name says less
@@ -134,7 +128,7 @@ func (l *Labs) judge(found *Found) {
 		found.Standing = StandingExpired
 	case known:
 		found.Standing = StandingUp
-	case found.mark.State == l.Store.ID(), l.collects(*found):
+	case slices.Contains(l.Store.IDs(), found.mark.State), l.collects(*found):
 		found.Standing = StandingOrphaned
 	default:
 		found.Standing = StandingElsewhere

@@ -64,7 +64,7 @@ func TestGCLeavesWhatIsInUse(t *testing.T) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		<-time.After(2 * labrun.Lifetime)
+		<-time.After(2 * inventory.Lifetime)
 		s.stands(s.process(0, never), labrun.StandingBusy) // expired, but another process works on it
 		if err := run.Close(); err != nil {
 			s.Fatal(err)
@@ -88,7 +88,7 @@ func TestGCKnowsOtherStateDirectories(t *testing.T) {
 		other := s.process(0, never)
 		other.Store.Root += "-other"
 		s.stands(other, labrun.StandingElsewhere)
-		<-time.After(labrun.Lifetime)
+		<-time.After(inventory.Lifetime)
 		s.stands(other, labrun.StandingExpired)
 		found, err := other.gc(s.Context(), nil)
 		if err != nil || len(found) != 1 {
@@ -177,7 +177,7 @@ func mayUpload(privileges ...string) func(*pvesim.Topology) {
 // uploaded puts a file of ours, and one of somebody else, on a storage.
 func (s story) uploaded() {
 	s.Helper()
-	ours := inventory.UploadName{Lab: "lab", Run: labrun.NewRunID(time.Now()), For: "vm0", Owner: "me@here", Ext: "iso"}
+	ours := inventory.UploadName{Lab: "lab", Run: inventory.NewRunID(time.Now()), For: "vm0", Owner: "me@here", State: labrun.Store{Root: s.state}.ID(), Ext: "iso"}
 	for _, name := range []string{ours.FileName(), "ubuntu-22.04.iso"} {
 		client := s.process(0, never).client
 		task, err := client.Upload(s.Context(), "pve", "local", pve.File{Name: name, Content: "iso", SizeBytes: 1, Body: bytes.NewReader([]byte("x"))})
@@ -215,7 +215,7 @@ func TestDownRemovesUploadsWithoutState(t *testing.T) {
 func TestGCRemovesUploads(t *testing.T) {
 	tell(t, 1, mayUpload("Datastore.Allocate"), func(s story) {
 		s.uploadedThen(func() {
-			<-time.After(labrun.Lifetime + time.Second)
+			<-time.After(inventory.Lifetime + time.Second)
 			s.mustCollect(1)
 		})
 	})

@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/labrun"
 	"labctl/pkg/lab/plan"
@@ -77,7 +78,7 @@ func drawHistory(t *rapid.T) history {
 		}
 		c.Lose = rapid.IntRange(0, 9).Draw(t, "lose") == 0
 		c.Damage = max(0, rapid.IntRange(-30, 8).Draw(t, "damage"))
-		c.Pass = rapid.SampledFrom([]time.Duration{0, 0, time.Second, time.Minute, labrun.Lifetime}).Draw(t, "pass")
+		c.Pass = rapid.SampledFrom([]time.Duration{0, 0, time.Second, time.Minute, inventory.Lifetime}).Draw(t, "pass")
 		h.Chapters = append(h.Chapters, c)
 	}
 	return h

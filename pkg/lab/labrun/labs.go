@@ -1,14 +1,15 @@
 package labrun
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/user"
-	"time"
 
 	"labctl/pkg/lab/change"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/pve"
 )
 
@@ -36,15 +37,18 @@ type Talk = change.Observer
 // Labs are the labs of one owner in one state directory.
 type Labs struct {
 	Store   Store
-	Owner   string // see ThisOwner
+	Owner   string // as the configuration says; "": the API token is the owner
+	Former  string // see FormerOwner
 	Version string // of labctl
 	Talk    Talk
 	// Connect reaches the server. It is called when the lab's lock is held and its journal exists.
 	Connect func(ctx context.Context) (Server, error)
 	// Gates are shared by all who work on the server; nil: nobody else does.
 	Gates change.Gates
-	// Leave are volumes and VMs, by ID, that the person at work here knows to be somebody else's.
-	Leave []string
+	// Words are what the person at work says of volumes and VMIDs.
+	Words teardown.Words
+	// AllRuns says that runs of other state directories are removed too.
+	AllRuns bool
 	// OpenJournal opens a lab's journal; nil: journal.Open.
 	OpenJournal func(path string) (*journal.Journal, error)
 }
@@ -56,12 +60,9 @@ func (l *Labs) openJournal(path string) (*journal.Journal, error) {
 	return journal.Open(path)
 }
 
-// Lifetime is when a lab that nobody removed counts as forgotten.
-const Lifetime = 24 * time.Hour
-
-// ThisOwner tells whose labs this process makes, so that labs of the same name on one server are kept apart: user@machine.
-// It depends on nothing that is lost with the state directory.
-func ThisOwner() string {
+// FormerOwner is how earlier versions of labctl named the owner of what this process makes: user@machine. Labs that such a
+// version brought up are still this person's.
+func FormerOwner() string {
 	name := "unknown"
 	if account, err := user.Current(); err == nil {
 		name = account.Username
@@ -73,9 +74,18 @@ func ThisOwner() string {
 	return name + "@" + machine
 }
 
+// OwnerOn is whose the labs are that this process makes on a server: the API token's, which is what the server checks and
+// lists tasks by. It is the same on every machine and in every container that has the token.
+func (l *Labs) OwnerOn(server Server) string { return cmp.Or(l.Owner, server.TokenID) }
+
+// Self is who is at work on a lab, as owner marks are compared with it. Run is the run in the journal; "" when none is open.
+func (l *Labs) Self(server Server, lab, run string) inventory.Self {
+	return inventory.Self{Lab: lab, Owner: l.OwnerOn(server), Former: l.Former, Run: run, States: l.Store.IDs(), AllRuns: l.AllRuns}
+}
+
 // executor carries out plans for the lab run that the mark speaks of.
-func (l *Labs) executor(server Server, mark inventory.Mark, pool string) *change.Executor {
+func (l *Labs) executor(server Server, mark inventory.Mark, self inventory.Self) *change.Executor {
 	return &change.Executor{
-		API: server.API, Observer: l.Talk, Token: server.TokenID, Pool: pool, Mark: mark, Gates: l.Gates, Leave: l.Leave,
+		API: server.API, Observer: l.Talk, Token: server.TokenID, Pool: mark.Pool, Mark: mark, Self: self, Gates: l.Gates, Words: l.Words,
 	}
 }

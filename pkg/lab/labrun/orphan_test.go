@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/labrun"
 	"labctl/pkg/pvesim"
 )
@@ -40,7 +41,7 @@ func TestDisksThatWereThereBeforeStay(t *testing.T) {
 					break
 				}
 			}
-			if !s.talk.said("volume zfs:vm-9100-disk-0 is not of VM vm0 (9100): left alone") {
+			if !s.talk.said("volume zfs:vm-9100-disk-0 was there before VM 9100 was made: left alone") {
 				s.Error("it does not say what it left alone")
 			}
 		})
@@ -57,7 +58,7 @@ func TestDisksThatWereThereBeforeStayWithoutState(t *testing.T) {
 		}
 		s.mustUp()
 		s.loseState()
-		<-time.After(labrun.Lifetime + time.Hour)
+		<-time.After(inventory.Lifetime + time.Hour)
 		if _, err := s.process(0, never).gc(s.Context(), map[string]labrun.Spec{"lab": s.spec}); err != nil {
 			s.Error(err)
 		}
@@ -72,7 +73,7 @@ func TestADiskOfUnknownOriginIsReported(t *testing.T) {
 	tell(t, 1, withOrphans("vm-9100-disk-1", "vm-9100-disk-3"), func(s story) {
 		s.mustUp()
 		own := s.process(0, never)
-		own.Leave = []string{"zfs:base-9000-disk-0/vm-9100-disk-0"}
+		own.Words.Leave = []string{"zfs:base-9000-disk-0/vm-9100-disk-0"}
 		if _, err := own.down(s.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "would go with it: give it to another VM first") {
 			s.Errorf("error %v", err)
 		}
@@ -86,7 +87,7 @@ func TestADiskOfUnknownOriginIsReported(t *testing.T) {
 			s.Errorf("left behind: %v", left)
 		}
 		looked := s.process(0, never)
-		looked.Leave = []string{"zfs:vm-9100-disk-1", "zfs:vm-9100-disk-3"}
+		looked.Words.Leave = []string{"zfs:vm-9100-disk-1", "zfs:vm-9100-disk-3"}
 		if _, err := looked.down(s.Context(), s.spec); err != nil {
 			s.Error(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"labctl/pkg/internal/atomicfile"
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 )
 
@@ -45,7 +46,7 @@ func (l *Labs) Repair(spec Spec) (err error) {
 
 // keep copies a damaged journal to a name beside it. The journal itself stays until there is another one.
 func keep(path string) (string, error) {
-	kept := path + ".damaged-" + time.Now().UTC().Format(runIDTime)
+	kept := path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = atomicfile.Write(kept, text, 0o600)
@@ -77,7 +78,7 @@ func (l *Labs) rewrite(path, kept string, spec Spec, salvaged *journal.State) er
 	if err != nil {
 		return err
 	}
-	begin := journal.Begin{RunID: NewRunID(time.Now()), Lab: spec.Lab.Name, Owner: l.Owner, Pool: spec.Lab.Pool, Version: l.Version, SpecSHA: spec.SHA256(), Expires: time.Now().Add(Lifetime)}
+	begin := journal.Begin{RunID: inventory.NewRunID(time.Now()), Lab: spec.Lab.Name, Owner: l.Owner, Pool: spec.Lab.Pool, Version: l.Version, SpecSHA: spec.SHA256(), Expires: time.Now().Add(inventory.Lifetime)}
 	if salvaged.Run != nil && salvaged.Run.RunID != "" {
 		begin = *salvaged.Run
 	}

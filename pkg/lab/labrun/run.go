@@ -2,8 +2,6 @@ package labrun
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,8 +82,8 @@ func (r *Run) begin(found traces) error {
 		return err
 	}
 	err := r.Journal.Begin(journal.Begin{
-		RunID: NewRunID(time.Now()), Lab: r.Lab.Name, Owner: r.labs.Owner, Pool: r.Lab.Pool, Server: r.Server.URL, Token: r.Server.TokenID, Version: r.labs.Version,
-		SpecSHA: r.SHA256(), Expires: time.Now().Add(Lifetime).UTC().Truncate(time.Second),
+		RunID: inventory.NewRunID(time.Now()), Lab: r.Lab.Name, Owner: r.labs.OwnerOn(r.Server), Pool: r.Lab.Pool, Server: r.Server.URL, Token: r.Server.TokenID, Version: r.labs.Version,
+		SpecSHA: r.SHA256(), Expires: time.Now().Add(inventory.Lifetime).UTC().Truncate(time.Second),
 	})
 	if err != nil {
 		return err
@@ -93,19 +91,9 @@ func (r *Run) begin(found traces) error {
 	return r.note(found)
 }
 
-// NewRunID makes an ID that sorts by time.
-func NewRunID(now time.Time) string {
-	random := make([]byte, 2)
-	_, _ = rand.Read(random) // never fails (crypto/rand)
-	return now.UTC().Format(runIDTime) + "-" + hex.EncodeToString(random)
-}
-
-// runIDTime is the time in a run ID.
-const runIDTime = "20060102T150405Z"
-
 // mark is the owner mark of this lab run.
 func (r *Run) mark() inventory.Mark {
-	mark := inventory.Mark{Lab: r.Lab.Name, Owner: r.labs.Owner, Version: r.labs.Version, State: r.labs.Store.ID(), Pool: r.Lab.Pool}
+	mark := inventory.Mark{Lab: r.Lab.Name, Owner: r.labs.OwnerOn(r.Server), Version: r.labs.Version, State: r.labs.Store.ID(), Pool: r.Lab.Pool}
 	if state := r.Journal.State(); state.Active() {
 		mark.Run, mark.Expires = state.Run.RunID, state.Run.Expires
 	}
@@ -114,27 +102,35 @@ func (r *Run) mark() inventory.Mark {
 
 // executor carries out plans for this lab run.
 func (r *Run) executor() *change.Executor {
-	executor := r.labs.executor(r.Server, r.mark(), r.Lab.Pool)
+	executor := r.labs.executor(r.Server, r.mark(), r.self())
 	executor.Journal = r.Journal
 	return executor
 }
 
+// self is who is at work on this lab.
+func (r *Run) self() inventory.Self {
+	state, run := r.Journal.State(), ""
+	if state.Active() {
+		run = state.Run.RunID
+	}
+	return r.labs.Self(r.Server, r.Lab.Name, run)
+}
+
 // ScopeOf is where a lab's VMs can be, by its spec and its journal.
-func ScopeOf(lab *labspec.Lab, owner string, state *journal.State) inventory.Scope {
+func ScopeOf(lab *labspec.Lab, self inventory.Self, state *journal.State) inventory.Scope {
 	scope := inventory.Scope{
-		Mark: inventory.Mark{Lab: lab.Name, Owner: owner}, Node: lab.Node, Pool: lab.Pool, First: pve.VMID(lab.VMIDs.First), Last: pve.VMID(lab.VMIDs.Last),
+		Self: self, Node: lab.Node, Pool: lab.Pool, First: pve.VMID(lab.VMIDs.First), Last: pve.VMID(lab.VMIDs.Last),
 	}
 	if !state.Active() {
 		return scope
 	}
-	scope.Mark.Run = state.Run.RunID
 	for _, vm := range state.Touched() {
 		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
 	}
 	return scope
 }
 
-func (r *Run) scope() inventory.Scope { return ScopeOf(r.Lab, r.labs.Owner, r.Journal.State()) }
+func (r *Run) scope() inventory.Scope { return ScopeOf(r.Lab, r.self(), r.Journal.State()) }
 
 // Observe reads what exists of this lab. It fails when something of it may be on a node that does not answer.
 func (r *Run) Observe(ctx context.Context) (inventory.Observed, error) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"labctl/pkg/lab/journal"
 )
@@ -20,7 +21,25 @@ const (
 )
 
 // Store is where the state of labs is kept: a directory for each lab that is up, and the journals of those that were.
-type Store struct{ Root string }
+type Store struct {
+	Root string
+	// Machine tells machines apart that have a directory of the same path; see ThisMachine. "" counts as a machine too.
+	Machine string
+}
+
+// ThisMachine names this machine or container: its host name and machine-id(5). Containers of one image share the
+// machine-id, and runners of one machine the host name.
+func ThisMachine() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	id, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		id = nil
+	}
+	return host + "/" + strings.TrimSpace(string(id))
+}
 
 // Dir is the state directory of a lab.
 func (s Store) Dir(lab string) string { return filepath.Join(s.Root, "labs", lab) }
@@ -78,8 +97,19 @@ func removeState(dir string) error {
 	return nil
 }
 
-// ID tells state directories apart in owner marks. It depends on the path alone, so that it outlives the directory.
+// ID tells state directories apart in owner marks. It depends on the machine and the path, so that it outlives the
+// directory: a lab whose state is lost can be told from one that is measured from elsewhere.
 func (s Store) ID() string {
-	sum := sha256.Sum256([]byte(s.Root))
+	if s.Machine == "" {
+		return hashed(s.Root)
+	}
+	return hashed(s.Machine + "\n" + s.Root)
+}
+
+// IDs are the names of this state directory in marks: ID, and that of labctl before it went by the machine.
+func (s Store) IDs() []string { return []string{s.ID(), hashed(s.Root)} }
+
+func hashed(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:4])
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/labrun"
 	"labctl/pkg/pvesim"
@@ -47,7 +48,7 @@ func TestALinkedDiskOfSomebodyElseStays(t *testing.T) {
 			s.linkedOrphan()
 			s.failClone()
 			p := s.process(0, never)
-			p.Leave = leave
+			p.Words.Leave = leave
 			err := p.up(s.Context(), s.spec)
 			if !s.has(linked) {
 				s.Errorf("the disk is gone; up said %v", err)
@@ -152,7 +153,7 @@ func TestAVMMadeAfterTheLookIsNoneOfOurBusiness(t *testing.T) {
 func (s story) leaves(what string) {
 	s.Helper()
 	looked := s.process(0, never)
-	looked.Leave = []string{what}
+	looked.Words.Leave = []string{what}
 	if _, err := looked.down(s.Context(), s.spec); err != nil {
 		s.Error(err)
 	}
@@ -174,7 +175,7 @@ func TestAVMThatTookTheVMIDIsLeftOnAPersonsWord(t *testing.T) {
 			}
 		} else {
 			for range 2 {
-				if err := s.downLeaves(); !strings.Contains(err.Error(), "`labctl down --leave VMID`") {
+				if err := s.downLeaves(); !strings.Contains(err.Error(), "`labctl down --leave 9100`") {
 					s.Errorf("the operator is told: %v", err)
 				}
 			}
@@ -197,8 +198,8 @@ func TestAVMWithTheLabsMarkIsNotLeft(t *testing.T) {
 	tell(t, 2, nil, func(s story) {
 		s.mustUp()
 		p := s.process(0, never)
-		p.Leave = []string{"9100"}
-		if _, err := p.down(s.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "VM vm0 (9100) is to be left, and its notes carry the mark of lab lab: nothing was removed") {
+		p.Words.Leave = []string{"9100"}
+		if _, err := p.down(s.Context(), s.spec); err == nil || !strings.Contains(err.Error(), "--leave 9100 contradicts the VM's notes") {
 			s.Errorf("error %v", err)
 		}
 		for _, vmid := range []int{9100, 9101} {
@@ -216,7 +217,7 @@ func TestGCTakesAPersonsWord(t *testing.T) {
 	tell(t, 1, withOrphans("vm-9100-disk-3"), func(s story) {
 		s.mustUp()
 		s.loseState()
-		<-time.After(labrun.Lifetime + time.Hour)
+		<-time.After(inventory.Lifetime + time.Hour)
 		for range 2 {
 			_, err := s.process(0, never).gc(s.Context(), nil)
 			if len(leftoversIn(err)) == 0 || !strings.Contains(err.Error(), "pvesm free "+disk) {
@@ -224,7 +225,7 @@ func TestGCTakesAPersonsWord(t *testing.T) {
 			}
 		}
 		looked := s.process(0, never)
-		looked.Leave = []string{disk}
+		looked.Words.Leave = []string{disk}
 		if _, err := looked.gc(s.Context(), nil); err != nil {
 			s.Error(err)
 		}
@@ -288,7 +289,7 @@ func TestATraceDoesNotHideACloneOnAnotherNode(t *testing.T) {
 				s.Fatal(err)
 			}
 		}
-		if err := book.Begin(journal.Begin{RunID: labrun.NewRunID(time.Now()), Lab: "lab", Owner: "me@here", Pool: "labctl", Server: "https://pve.invalid:8006", Expires: time.Now().Add(time.Hour)}); err != nil {
+		if err := book.Begin(journal.Begin{RunID: inventory.NewRunID(time.Now()), Lab: "lab", Owner: "me@here", Pool: "labctl", Server: "https://pve.invalid:8006", Expires: time.Now().Add(time.Hour)}); err != nil {
 			s.Fatal(err)
 		}
 		if err := book.List(journal.Listed{Node: "pve2", VMID: 9100}); err != nil {

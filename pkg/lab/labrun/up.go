@@ -10,8 +10,8 @@ import (
 	"labctl/pkg/lab/change"
 	"labctl/pkg/lab/guestsetup"
 	"labctl/pkg/lab/inventory"
-	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 )
@@ -91,6 +91,14 @@ func (r *Run) PlanUp(ctx context.Context) (plan.Plan, inventory.Observed, error)
 // checkRuns refuses to go on with VMs of a run whose state is lost, and with it the key that opens them.
 func (r *Run) checkRuns(observed inventory.Observed) error {
 	state := r.Journal.State()
+	if len(observed.Live) > 0 {
+		return &ElsewhereError{Lab: r.Lab.Name, VMs: observed.Live}
+	}
+	for _, known := range teardown.With(teardown.Decide(observed, state, teardown.Words{}), teardown.Report) {
+		if known.There == teardown.Unmarked || known.There == teardown.Perhaps {
+			return whyReported(known) // a second VM of that name would be made
+		}
+	}
 	for _, vm := range observed.VMs {
 		if !state.Active() || vm.Mark.Run != state.Run.RunID {
 			return fmt.Errorf("VM %s (%d) is of run %s of lab %s, whose state is not in %s: run `labctl down` first, which finds it by its mark",
@@ -122,7 +130,7 @@ func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Pl
 
 // seedFile is the name of a VM's cloud-init image on a storage.
 func (r *Run) seedFile(vm string) string {
-	name := inventory.UploadName{Lab: r.Lab.Name, Run: "RUN", For: vm, Owner: r.labs.Owner, Ext: "iso"}
+	name := inventory.UploadName{Lab: r.Lab.Name, Run: "RUN", For: vm, Owner: r.labs.OwnerOn(r.Server), State: r.labs.Store.ID(), Ext: "iso"}
 	if r.Active() {
 		name.Run = r.mark().Run
 	}
@@ -190,19 +198,22 @@ func (r *Run) cloudInit(index int, publicKey string) []pve.Param {
 	return append(params, pve.Param{Key: "sshkeys", Value: pve.EncodeSSHKeys(publicKey)})
 }
 
-// undo removes the VMs and uploads that were made, and leaves those alone that were there before.
+// undo removes the VMs and uploads that this run made, and leaves those alone that were there before, and those of other runs.
 func (r *Run) undo(ctx context.Context, before inventory.Observed) error {
-	observed, err := r.observe(ctx)
+	scope := r.scope()
+	scope.Self.OneRun = true
+	observed, err := inventory.Observe(ctx, r.Server.API, scope)
 	if err != nil {
 		return r.mayBeLeft(fmt.Errorf("undoing: %w", err))
 	}
 	was := func(name string) bool { _, ok := before.VM(name); return ok }
 	state := r.Journal.State()
-	observed.VMs = slices.DeleteFunc(observed.VMs, func(vm inventory.VM) bool { return vm.Mark.Run != state.Run.RunID }) // another process's, from another state directory
-	state.VMs = slices.DeleteFunc(state.VMs, func(vm journal.VM) bool { return was(vm.Name) })
-	removal := removalOf(r.Lab.Name, unfamiliar(observed, state), state, nil)
-	removal.Sequences = slices.DeleteFunc(removal.Sequences, func(s plan.Sequence) bool { return was(s.VM) })
-	if err := errors.Join(r.executor().Down(ctx, removal), unreadable(unfamiliar(observed, state))); err != nil {
+	all := slices.DeleteFunc(teardown.Decide(observed, state, r.labs.Words), func(k teardown.Known) bool { return was(k.Name) })
+	todo := teardown.Removal(r.Lab.Name, all, state, nil)
+	todo.Sequences = slices.DeleteFunc(todo.Sequences, func(s plan.Sequence) bool { return was(s.VM) })
+	executor := r.executor()
+	executor.Self = scope.Self
+	if err := errors.Join(executor.Down(ctx, todo), reported(all)); err != nil {
 		return err
 	}
 	if n := len(before.VMs); n > 0 {

@@ -173,23 +173,3 @@ func growth(vm labspec.VM, slot string, actual inventory.Config) ([]Step, error)
 	}
 	return []Step{Grow{Disk: slot, FromBytes: size, ToBytes: wanted}}, nil
 }
-
-// Down says how to remove everything of the lab: what carries its mark, and the traces of what the journal knows.
-func Down(lab string, observed inventory.Observed) Plan {
-	plan := Plan{Lab: lab}
-	for _, vm := range observed.VMs {
-		sequence := Sequence{VM: vm.Mark.VM, Node: vm.Ref.Node, VMID: int(vm.Ref.ID), Exists: true}
-		if vm.Running {
-			sequence.Steps = append(sequence.Steps, Stop{ByHA: vm.ByHA})
-		}
-		sequence.Steps = append(sequence.Steps, Destroy{}, Prove{})
-		plan.Sequences = append(plan.Sequences, sequence)
-	}
-	for _, ref := range observed.Gone {
-		plan.Sequences = append(plan.Sequences, Sequence{Node: ref.Node, VMID: int(ref.ID), Steps: []Step{Prove{}}})
-	}
-	for _, ref := range observed.Foreign {
-		plan.Sequences = append(plan.Sequences, Sequence{Node: ref.Node, VMID: int(ref.ID), Exists: true, Steps: []Step{Prove{Beside: true}}})
-	}
-	return plan
-}

@@ -203,27 +203,6 @@ func TestTemplateSurprises(t *testing.T) {
 	}
 }
 
-func TestDown(t *testing.T) {
-	lab := blogLab(t)
-	seen := observed(lab.VMs[0], nil, true)
-	seen.Gone = []pve.VMRef{{Node: "pve", ID: 9101}}
-	seen.Foreign = []pve.VMRef{{Node: "pve", ID: 9102}}
-	plan := Down("blog", seen)
-	got, err := json.Marshal(plan.Sequences)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`"vmid":9100,"exists":true,"steps":[{"step":"stop"`, `"vmid":9101,"exists":false,"steps":[{"step":"prove"`} {
-		if !strings.Contains(string(got), want) {
-			t.Errorf("plan %s lacks %s", got, want)
-		}
-	}
-	foreign := plan.Sequences[2]
-	if foreign.VMID != 9102 || len(foreign.Steps) != 1 || foreign.Steps[0] != (Prove{Beside: true}) {
-		t.Errorf("plan %s touches a foreign VM, or does not look beside it", got)
-	}
-}
-
 func TestVMThatLeftTheSpecIsNotForgotten(t *testing.T) {
 	lab := blogLab(t)
 	seen := observed(lab.VMs[0], asAsked(lab, lab.VMs[0]), true)

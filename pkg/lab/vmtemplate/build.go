@@ -14,6 +14,7 @@ import (
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/pve"
 )
 
@@ -138,7 +139,7 @@ func (b *build) plan(from source, id pve.VMID, storage string) (plan.Sequence, e
 	now := time.Now()
 	// It expires at once: whatever a killed build left is garbage.
 	err := b.book.Begin(journal.Begin{
-		RunID: b.NewRunID(now), Lab: b.lab, Owner: b.Owner, Pool: b.wanted.Pool, Server: b.ServerURL, Token: b.Token, Version: b.Version,
+		RunID: inventory.NewRunID(now), Lab: b.lab, Owner: b.Owner, Pool: b.wanted.Pool, Server: b.ServerURL, Token: b.Token, Version: b.Version,
 		Expires: now.UTC().Truncate(time.Second),
 	})
 	if err != nil {
@@ -176,13 +177,21 @@ func (b *build) mark() inventory.Mark {
 	return mark
 }
 
+// self is who is at work. A build goes by its run alone: what another build of the template left is garbage to gc.
+func (b *build) self() inventory.Self {
+	mark := b.mark()
+	return inventory.Self{Lab: mark.Lab, Owner: mark.Owner, Run: mark.Run, OneRun: true}
+}
+
 func (b *build) executor() *change.Executor {
-	return &change.Executor{API: b.API, Journal: b.book, Observer: b.Talk, Token: b.Token, Pool: b.wanted.Pool, Mark: b.mark(), Gates: b.Gates, Leave: b.Leave}
+	return &change.Executor{
+		API: b.API, Journal: b.book, Observer: b.Talk, Token: b.Token, Pool: b.wanted.Pool, Mark: b.mark(), Self: b.self(), Gates: b.Gates, Words: b.Words,
+	}
 }
 
 // undo removes the VM and the image, with proof, and ends the build in the journal.
 func (b *build) undo(ctx context.Context) error {
-	scope := inventory.Scope{Mark: b.mark(), Node: b.wanted.Node}
+	scope := inventory.Scope{Self: b.self(), Node: b.wanted.Node}
 	state := b.book.State()
 	for _, vm := range state.Touched() {
 		scope.Known = append(scope.Known, pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)})
@@ -191,26 +200,27 @@ func (b *build) undo(ctx context.Context) error {
 	if err = errors.Join(err, observed.Unseen()); err != nil {
 		return b.mayBeLeft(err)
 	}
-	removal := change.AfterBuild(plan.Down(b.lab, observed), state.Uploads())
-	if err := errors.Join(b.executor().Down(ctx, removal), b.unreadable(observed)); err != nil {
+	all := teardown.Decide(observed, state, b.Words)
+	if err := errors.Join(b.executor().Down(ctx, teardown.Removal(b.lab, all, state, nil)), reported(all)); err != nil {
 		return err
 	}
 	return b.book.End()
 }
 
-// unreadable are VMIDs of ours that exist and cannot be read. One that somebody else took was refused to us.
-func (b *build) unreadable(observed inventory.Observed) error {
-	var all []error
-	for _, ref := range observed.Unreadable {
-		all = append(all, &change.LeftoverError{VM: plan.TemplateVM, Ref: ref, Unread: true, Err: errors.New("it exists, and this token may not read it")})
+// reported turns the decisions to report into errors with an operator's commands.
+func reported(all []teardown.Known) error {
+	var errs []error
+	for _, known := range teardown.With(all, teardown.Report, teardown.Refuse) {
+		errs = append(errs, &change.LeftoverError{VM: plan.TemplateVM, Ref: known.Ref, Unread: true, Err: errors.New(known.Row.Because)})
 	}
-	return errors.Join(all...)
+	return errors.Join(errs...)
 }
 
+// mayBeLeft says of everything that the journal knows that it may be left.
 func (b *build) mayBeLeft(err error) error {
 	var all []error
 	for _, vm := range b.book.State().Touched() {
-		all = append(all, &change.LeftoverError{VM: vm.Name, Ref: pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}, Unread: true, Err: err})
+		all = append(all, &change.LeftoverError{VM: plan.TemplateVM, Ref: pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}, Unread: true, Err: err})
 	}
 	if len(all) == 0 {
 		return fmt.Errorf("removing what the build made: %w: run `labctl template build` again, or `labctl gc`", err)

@@ -131,7 +131,6 @@ func (w *world) connect() {
 func (w *world) builder() *vmtemplate.Builder {
 	return &vmtemplate.Builder{
 		API: w.client, Talk: w.talk, Publisher: publisher{}, Dir: w.dir, Owner: "me@here", Version: "test",
-		NewRunID: func(now time.Time) string { return now.UTC().Format("20060102T150405Z") + "-0000" },
 	}
 }
 

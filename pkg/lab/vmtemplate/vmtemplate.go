@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"time"
 
 	"labctl/pkg/lab/change"
 	"labctl/pkg/lab/cloudimage"
 	"labctl/pkg/lab/inventory"
+	"labctl/pkg/lab/teardown"
 	"labctl/pkg/pve"
 )
 
@@ -64,9 +64,8 @@ type Builder struct {
 	Version   string          // of labctl
 	ServerURL string
 	Token     string // the name of the token, by which its tasks are known
-	NewRunID  func(now time.Time) string
-	// Leave are volumes, by ID, that the person at work here knows to be somebody else's.
-	Leave []string
+	// Words are what the person at work says of volumes and VMIDs.
+	Words teardown.Words
 	// Mark completes the owner mark; nil leaves it as it is.
 	Mark func(*inventory.Mark)
 }
