@@ -28,7 +28,6 @@ var arrows = map[string][]string{
 	"pkg/pvesim":         {}, // never pkg/pve: shared encoders would hide shared bugs
 	"pkg/remote":         {},
 	"pkg/fio":            {},
-	"pkg/stats":          {},
 	"pkg/chart":          {},
 	"pkg/labspec":        {"pkg/fio"},
 	"pkg/lab/guestsetup": {"pkg/labspec", "cloudinit", "pkg/internal/cidata"},
@@ -44,12 +43,10 @@ var arrows = map[string][]string{
 		"pkg/lab/teardown",
 		"pkg/lab/doctor", "pkg/labspec", "pkg/lab/guestsetup", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/journal", "pkg/lab/change", "pkg/pve", "pkg/remote", "pkg/internal/atomicfile",
 	},
-	"pkg/telemetry":       {"pkg/remote"},
 	"pkg/results":         {"pkg/results/measure", "pkg/fio", "pkg/internal/atomicfile"},
 	"pkg/results/measure": {"pkg/fio"},
-	"pkg/validity":        {"pkg/fio", "pkg/telemetry", "pkg/results"},
-	"pkg/bench/suite":     {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/telemetry", "pkg/validity", "pkg/results"},
-	"pkg/results/compare": {"pkg/results", "pkg/results/measure", "pkg/fio", "pkg/stats"},
+	"pkg/bench/suite":     {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/results"},
+	"pkg/results/compare": {"pkg/results", "pkg/results/measure", "pkg/fio"},
 	"pkg/report":          {"pkg/results/compare", "pkg/results", "pkg/results/measure", "pkg/fio", "pkg/chart"},
 	"pkg/cli":             {"*"},
 	"pkg/killtest":        {}, // tests of the built binary: they know labctl by its command line only
