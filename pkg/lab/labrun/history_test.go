@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ type command struct {
 	Kill moment
 	At   int           // the change at which it is killed
 	Stop time.Duration // when it gets SIGINT; 0: never
+	Home int           // the state directory and machine that it works from; 0 is the first
 }
 
 // chapter is a time in which processes work side by side on one server.
@@ -48,14 +50,17 @@ type history struct {
 	Labs     []int         // how many VMs each has
 	Shared   bool          // they share their VMIDs
 	Skew     time.Duration // how far the server's clock is ahead
+	Homes    int           // state directories, each on a machine of its own, that all have the token
+	Past     bool          // a run of each lab has been up and down before, from a state directory that is gone
 	Chapters []chapter
 }
 
 func drawHistory(t *rapid.T) history {
 	h := history{
 		Major: rapid.SampledFrom([]int{8, 9}).Draw(t, "major"), Shared: rapid.Bool().Draw(t, "shared"),
-		Labs: rapid.SliceOfN(rapid.IntRange(1, 2), 1, 3).Draw(t, "labs"),
-		Skew: rapid.SampledFrom([]time.Duration{0, 0, -time.Hour, time.Hour}).Draw(t, "skew"),
+		Labs:  rapid.SliceOfN(rapid.IntRange(1, 2), 1, 3).Draw(t, "labs"),
+		Skew:  rapid.SampledFrom([]time.Duration{0, 0, -time.Hour, time.Hour}).Draw(t, "skew"),
+		Homes: rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "homes"), Past: rapid.Bool().Draw(t, "past"),
 	}
 	for range rapid.IntRange(1, 5).Draw(t, "chapters") {
 		var c chapter
@@ -64,6 +69,7 @@ func drawHistory(t *rapid.T) history {
 				continue
 			}
 			one := command{Lab: lab, Verb: rapid.SampledFrom([]string{"up", "up", "up", "down", "bench", "gc"}).Draw(t, "verb")}
+			one.Home = rapid.IntRange(0, h.Homes-1).Draw(t, "home")
 			switch rapid.IntRange(0, 4).Draw(t, "end") {
 			case 0, 1:
 				one.Kill = rapid.SampledFrom([]moment{beforeSend, afterEffect, afterAnswer}).Draw(t, "kill")
@@ -156,6 +162,11 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 		}
 		before := w.strangers()
 		specs := h.specs()
+		if h.Past {
+			if out.err = w.livedBefore(t.Context(), specs); out.err != nil {
+				return
+			}
+		}
 		for i, c := range h.Chapters {
 			<-time.After(c.Pass)
 			if c.Lose {
@@ -165,8 +176,13 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 				out.err = err
 				return
 			}
+			others := w.untouched(c)
 			if err := w.chapter(t.Context(), specs, c, &out); err != nil {
 				out.err = fmt.Errorf("chapter %d: %w", i+1, err)
+				return
+			}
+			if out.err = w.stillThere(others); out.err != nil {
+				out.err = fmt.Errorf("chapter %d: %w", i+1, out.err)
 				return
 			}
 			if after := w.strangers(); after != before {
@@ -174,7 +190,7 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 				return
 			}
 		}
-		out.err = w.end(t.Context(), specs, &out)
+		out.err = w.end(t.Context(), specs, h.Homes, &out)
 		if after := w.strangers(); out.err == nil && after != before {
 			out.err = fmt.Errorf("strangers' things changed:\n%s\nwere\n%s", after, before)
 		}
@@ -222,7 +238,7 @@ func (w *world) chapter(ctx context.Context, specs []labrun.Spec, c chapter, out
 
 // perform runs one command. Its error is a broken promise, not that the command failed.
 func (w *world) perform(ctx context.Context, specs []labrun.Spec, one command, alone bool) (killed bool, broken error) {
-	p, err := w.start(one.At, one.Kill)
+	p, err := w.startFrom(one.Home, one.At, one.Kill)
 	if err != nil {
 		return false, err
 	}
@@ -258,9 +274,9 @@ func (w *world) perform(ctx context.Context, specs []labrun.Spec, one command, a
 		return false, nil
 	}
 	if one.Verb == "down" && err == nil {
-		return false, w.provedGone(spec)
+		return false, w.provedGone(spec, p)
 	}
-	if one.Verb == "up" && err != nil && alone && len(leftoversIn(err)) == 0 && !isLost(err) {
+	if one.Verb == "up" && err != nil && alone && !isElsewhere(err) && len(leftoversIn(err)) == 0 && !isLost(err) {
 		return false, w.rolledBack(p, spec, err)
 	}
 	return false, nil
@@ -298,10 +314,17 @@ func (p *process) bench(ctx context.Context, spec labrun.Spec) error {
 	return errors.Join(err, run.Close())
 }
 
-// provedGone holds `down` to its word: no VM carries the lab's mark.
-func (w *world) provedGone(spec labrun.Spec) error {
+// isElsewhere says that `up` refused since the lab is up from another state directory.
+func isElsewhere(err error) bool {
+	var up *labrun.ElsewhereError
+	return errors.As(err, &up)
+}
+
+// provedGone holds `down` to its word: no VM carries the lab's mark, but for those of other state directories.
+func (w *world) provedGone(spec labrun.Spec, p *process) error {
 	for _, vm := range w.cluster.VMs() {
-		if strings.Contains(vm.Config["description"], fmt.Sprintf(`"lab":%q`, spec.Lab.Name)) {
+		mark, ok := inventory.ParseMark(vm.Config["description"])
+		if ok && mark.Lab == spec.Lab.Name && slices.Contains(p.Store.IDs(), mark.State) {
 			return fmt.Errorf("down said that lab %s is gone, and VM %d is there\n%s", spec.Lab.Name, vm.ID, w.tale())
 		}
 	}
@@ -314,15 +337,15 @@ func (w *world) rolledBack(p *process, spec labrun.Spec, cause error) error {
 	if err != nil || state.Active() {
 		return err // VMs that were there before stay
 	}
-	if err := w.provedGone(spec); err != nil {
+	if err := w.provedGone(spec, p); err != nil {
 		return fmt.Errorf("up failed (%w) without a word of what is left: %w", cause, err)
 	}
 	return nil
 }
 
 // end takes every lab down as a person would: again when told so, and as root with the commands that are printed. Labs that
-// share VMIDs may have to wait for each other.
-func (w *world) end(ctx context.Context, specs []labrun.Spec, out *outcome) error {
+// share VMIDs may have to wait for each other. Each state directory takes down its own; the last one all runs.
+func (w *world) end(ctx context.Context, specs []labrun.Spec, homes int, out *outcome) error {
 	root, err := newOperator(ctx, w.cluster)
 	if err != nil {
 		return err
@@ -330,12 +353,17 @@ func (w *world) end(ctx context.Context, specs []labrun.Spec, out *outcome) erro
 	var failures []error
 	for range 4 {
 		failures = nil
-		for _, spec := range specs {
-			p, err := w.start(0, never)
+		for at := range homes * len(specs) {
+			spec, home := specs[at%len(specs)], at/len(specs)
+			p, err := w.startFrom(home, 0, never)
 			if err != nil {
 				return err
 			}
+			p.AllRuns = home == homes-1
 			_, err = p.down(ctx, spec)
+			if isElsewhere(err) && !p.AllRuns {
+				continue
+			}
 			left := leftoversIn(err)
 			if err != nil && len(left) == 0 {
 				return fmt.Errorf("down of %s failed without saying what is left: %w", spec.Lab.Name, err)
@@ -357,6 +385,52 @@ func (w *world) end(ctx context.Context, specs []labrun.Spec, out *outcome) erro
 	}
 	if left := w.leftovers(); len(left) > 0 {
 		return fmt.Errorf("left behind: %s\n%s", strings.Join(left, ", "), w.tale())
+	}
+	return nil
+}
+
+// livedBefore is a whole life of every lab from a state directory that is lost then: the server's task list remembers it.
+func (w *world) livedBefore(ctx context.Context, specs []labrun.Spec) error {
+	for _, spec := range specs {
+		p, err := w.start(0, never)
+		if err != nil {
+			return err
+		}
+		if err := p.up(ctx, spec); err != nil {
+			return fmt.Errorf("the life before: %w", err)
+		}
+		if _, err := p.down(ctx, spec); err != nil {
+			return fmt.Errorf("the life before: %w", err)
+		}
+	}
+	w.loseState()
+	return nil
+}
+
+// untouched are the VMs of runs that nobody works on in the chapter, and whose time is not over: from each state directory
+// without a command.
+func (w *world) untouched(c chapter) map[int]pvesim.VMState {
+	vms := map[int]pvesim.VMState{}
+	for _, vm := range w.cluster.VMs() {
+		mark, marked := inventory.ParseMark(vm.Config["description"])
+		works := slices.ContainsFunc(c.Commands, func(one command) bool {
+			store := w.storeOf(one.Home)
+			return slices.Contains(store.IDs(), mark.State)
+		})
+		if marked && !works && time.Until(mark.Expires) > time.Hour {
+			vms[vm.ID] = vm
+		}
+	}
+	return vms
+}
+
+// stillThere holds everybody to not touching the running VMs of others.
+func (w *world) stillThere(vms map[int]pvesim.VMState) error {
+	for id, was := range vms {
+		now, there := w.cluster.VM(id)
+		if !there || now.Running != was.Running || now.Config["description"] != was.Config["description"] {
+			return fmt.Errorf("VM %d is of a run that nobody worked on, and was touched\n%s", id, w.tale())
+		}
 	}
 	return nil
 }
