@@ -39,17 +39,17 @@ func newDoctor(a *app) *cobra.Command {
 
 // doctor examines the server for a lab. It takes no lock and needs no lab that is down.
 func (a *app) doctor(ctx context.Context, spec labrun.Spec) error {
-	server, unasked, err := a.reachPatient(ctx)
+	server, unasked, err := a.reachForDoctor(ctx)
 	if err != nil {
 		return err
 	}
 	a.progress().Status(func(time.Duration) string { return "examining " + server.url })
-	patient, err := a.patient(ctx, spec, server)
+	input, err := a.doctorInput(spec, server)
 	if err != nil {
 		return err
 	}
-	patient.Unasked = unasked
-	report, err := doctor.Examine(ctx, patient)
+	input.Unasked = unasked
+	report, err := doctor.Examine(ctx, input)
 	if err == nil {
 		err = errors.Join(a.print(a.reportWriter(report)), verdict(report))
 	}
@@ -59,8 +59,8 @@ func (a *app) doctor(ctx context.Context, spec labrun.Spec) error {
 	return err
 }
 
-// reachPatient connects to the server. That the token's secret cannot be read is one finding among others.
-func (a *app) reachPatient(ctx context.Context) (*server, *doctor.Finding, error) {
+// reachForDoctor connects to the server. That the token's secret cannot be read is one finding among others.
+func (a *app) reachForDoctor(ctx context.Context) (*server, *doctor.Finding, error) {
 	reached, err := a.connect(ctx)
 	var unread *secretFileError
 	if !errors.As(err, &unread) {
@@ -82,31 +82,35 @@ func verdict(report doctor.Report) error {
 	return fmt.Errorf("%s: lab %s would fail on %s", ui.Count(n, "error"), report.Lab, report.Server)
 }
 
-// patient is what the doctor looks at.
-func (a *app) patient(ctx context.Context, spec labrun.Spec, s *server) (doctor.Patient, error) {
-	patient := doctor.Patient{
-		Lab: spec.Lab, API: s.client, URL: s.url, TokenID: s.tokenID, Reach: s.reach, Machine: a.examineMachine(ctx),
-	}
+// doctorInput is what is looked at, and by which means.
+func (a *app) doctorInput(spec labrun.Spec, s *server) (doctor.Input, error) {
+	input := doctor.Input{Lab: spec.Lab, API: s.client, URL: s.url, TokenID: s.tokenID, Surroundings: a.around(s)}
 	var err error
-	if patient.Unfinished, err = journal.Held(a.labStore().Dir(spec.Lab.Name) + ".lock"); err != nil {
-		return patient, err
+	if input.Unfinished, err = journal.Held(a.labStore().Dir(spec.Lab.Name) + ".lock"); err != nil {
+		return input, err
 	}
 	state, err := a.labStore().State(spec.Lab.Name)
-	if err != nil {
-		return patient, err
+	if err != nil || !state.Active() {
+		return input, err
 	}
-	if state.Active() {
-		for _, vm := range state.Touched() {
-			patient.Up = append(patient.Up, doctor.UpVM{Name: vm.Name, Ref: pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}})
-		}
+	for _, vm := range state.Touched() {
+		ref := pve.VMRef{Node: vm.Node, ID: pve.VMID(vm.VMID)}
+		input.Known = append(input.Known, ref)
+		input.Up = append(input.Up, doctor.UpVM{Name: vm.Name, Ref: ref})
 	}
+	return input, nil
+}
+
+// around is what doctor and `up` look at besides the server.
+func (a *app) around(s *server) doctor.Surroundings {
+	around := doctor.Surroundings{Reach: s.reach, Machine: a.examineMachine, KeyFile: a.config.GetString(keySSHKeyFile)}
 	if s.dialer == nil {
-		patient.Route = route
+		around.Route = route
 	}
-	if host := spec.Lab.Host; host != nil {
-		patient.HostFacts = func(ctx context.Context) (map[string]string, error) { return a.hostFacts(ctx, s, *host) }
+	around.HostFacts = func(ctx context.Context, host labspec.Host) (map[string]string, error) {
+		return a.hostFacts(ctx, s, host)
 	}
-	return patient, nil
+	return around
 }
 
 // route looks up the way to an address. To connect a datagram socket sends nothing.

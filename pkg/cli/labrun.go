@@ -39,7 +39,9 @@ func (a *app) watchedLabs(into **server, observer *stepObserver) *labrun.Labs {
 		}
 		*into = reached
 		labs.Gates = a.gates(reached)
-		return reached.labServer(), nil
+		server := reached.labServer()
+		server.Around = a.around(reached)
+		return server, nil
 	}
 	return labs
 }

@@ -24,7 +24,7 @@ func scriptSandbox(ts *testscript.TestScript) sandbox.Info {
 }
 
 // serverConfig is the script command "serverconfig FILE [KEY=VALUE...]": it writes a configuration that reaches the
-// script's sandbox as if it were a real server, with changes. With proxy=gateway the guests are reached, too.
+// script's sandbox as if it were a real server, with changes.
 func serverConfig(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) == 0 {
 		ts.Fatalf("usage: serverconfig FILE [KEY=VALUE...]")
@@ -37,12 +37,7 @@ func serverConfig(ts *testscript.TestScript, negated bool, args []string) {
 		key, value, _ := strings.Cut(change, "=")
 		values[key] = value
 	}
-	text := ""
-	if values["proxy"] == "gateway" {
-		text = fmt.Sprintf("ssh: {proxy: %q}\n", info.Gateway)
-		delete(values, "proxy")
-	}
-	text += "pve:\n"
+	text := "pve:\n"
 	for key, value := range values {
 		text += fmt.Sprintf("  %s: %q\n", key, value)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -16,7 +15,6 @@ import (
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/labrun"
 	"labctl/pkg/lab/plan"
-	"labctl/pkg/lab/teardown"
 	"labctl/pkg/labspec"
 	"labctl/pkg/sandbox"
 )
@@ -49,12 +47,9 @@ type labStatus struct {
 	VMs     []vmStatus `json:"vms"`
 	Open    []string   `json:"open_changes,omitempty"` // changes whose outcome is not known
 	// Unproved says that the VMs are gone, and nothing proves that nothing of them is left.
-	Unproved bool `json:"unproved_removal,omitempty"`
-	Busy     bool `json:"busy"` // another labctl is at work on the lab
-	// Elsewhere are VMs of the lab that another state directory brought up; Unmarked are VMs of this run without its mark.
-	Elsewhere []int  `json:"elsewhere_vmids,omitempty"`
-	Unmarked  []int  `json:"unmarked_vmids,omitempty"`
-	Advice    string `json:"advice,omitempty"`
+	Unproved bool   `json:"unproved_removal,omitempty"`
+	Busy     bool   `json:"busy"` // another labctl is at work on the lab
+	Advice   string `json:"advice,omitempty"`
 }
 
 type vmStatus struct {
@@ -134,11 +129,6 @@ func (s *labStatus) advice(state *journal.State, up string) string {
 	switch {
 	case s.Busy:
 		return "another labctl is at work on this lab: wait until it is done"
-	case len(s.Unmarked) > 0:
-		return fmt.Sprintf("VM %d is this run's, and its notes do not carry the lab's mark any more: `labctl down --take %d` removes it with the lab, `labctl down --leave %d` leaves it",
-			s.Unmarked[0], s.Unmarked[0], s.Unmarked[0])
-	case len(s.Elsewhere) > 0 && s.State == stateDown:
-		return "the lab is up from another state directory: `labctl down --all-runs` removes it, if nobody uses it"
 	case s.State != stateDown && !state.Active():
 		return "the state of this lab is lost: `labctl down` removes what there is"
 	case s.Unproved:
@@ -188,7 +178,6 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 			out.VMs = append(out.VMs, vmStatus{Name: found.Mark.VM, VMID: int(found.Ref.ID), State: stateExtra})
 		}
 	}
-	out.tellOthers(state, observed)
 	switch {
 	case ready == len(lab.VMs) && len(out.VMs) == len(lab.VMs):
 		out.State = stateUp
@@ -199,18 +188,6 @@ func newLabStatus(lab *labspec.Lab, state *journal.State, observed inventory.Obs
 	}
 	out.Open = openChanges(state)
 	return out
-}
-
-// tellOthers names the VMs of the lab that are not this state directory's, or do not say so any more.
-func (s *labStatus) tellOthers(state *journal.State, observed inventory.Observed) {
-	for _, vm := range observed.Live {
-		s.Elsewhere = append(s.Elsewhere, int(vm.Ref.ID))
-	}
-	for _, known := range teardown.With(teardown.Decide(observed, state, teardown.Words{}), teardown.Report) {
-		if known.There == teardown.Unmarked || known.There == teardown.Perhaps {
-			s.Unmarked = append(s.Unmarked, int(known.Ref.ID))
-		}
-	}
 }
 
 // isUnproved says that the VMs of a lab are gone, and the journal has no proof that nothing of them is left.
@@ -268,9 +245,6 @@ func (s labStatus) writeText(w io.Writer) error {
 		if vm.Drift != "" {
 			text += vm.Drift + "\n"
 		}
-	}
-	if len(s.Elsewhere) > 0 {
-		text += fmt.Sprintf("from another state directory: VMIDs %s\n", strings.Trim(fmt.Sprint(s.Elsewhere), "[]"))
 	}
 	for _, open := range s.Open {
 		text += "outcome unknown: " + open + "\n"

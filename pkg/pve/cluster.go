@@ -63,6 +63,8 @@ type Node struct {
 	Status string
 	// Fingerprint is the SHA-256 fingerprint of the node's certificate.
 	Fingerprint string
+	// CPUs is how many the node has; nil when the token may not see it (Sys.Audit on the node) or pvestatd has not reported.
+	CPUs *int
 }
 
 // Nodes lists the cluster's nodes, sorted by name.
@@ -71,13 +73,18 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 		Node        wireText `json:"node"`
 		Status      wireText `json:"status"`
 		Fingerprint wireText `json:"ssl_fingerprint"`
+		CPUs        wireInt  `json:"maxcpu"`
 	}
 	if err := c.get(ctx, "/nodes", &w); err != nil {
 		return nil, err
 	}
 	nodes := make([]Node, 0, len(w))
 	for _, n := range w {
-		nodes = append(nodes, Node{Name: string(n.Node), Status: string(n.Status), Fingerprint: string(n.Fingerprint)})
+		node := Node{Name: string(n.Node), Status: string(n.Status), Fingerprint: string(n.Fingerprint)}
+		if n.CPUs > 0 {
+			node.CPUs = new(int(n.CPUs))
+		}
+		nodes = append(nodes, node)
 	}
 	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
 	return nodes, nil

@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	drivePattern = regexp.MustCompile(`^(?:ide|sata|scsi|virtio|efidisk|tpmstate|unused)[0-9]+$`)
-	sizePattern  = regexp.MustCompile(`^([0-9]+)(\.[0-9]+)?([KMGT]?)$`)
+	drivePattern     = regexp.MustCompile(`^(?:ide|sata|scsi|virtio|efidisk|tpmstate|unused)[0-9]+$`)
+	cloudInitPattern = regexp.MustCompile(`[:/](?:vm-[0-9]+-)?cloudinit(?:\.(?:raw|qcow2|qed|vmdk|cow|qcow|cloop))?$`)
+	sizePattern      = regexp.MustCompile(`^([0-9]+)(\.[0-9]+)?([KMGT]?)$`)
 )
 
 // Drive is a disk or CD entry of a VM's config.
@@ -52,6 +53,10 @@ func ParseDrive(slot, value string) (Drive, error) {
 	}
 	return d, nil
 }
+
+// IsCloudInit reports whether the drive is the one that PVE makes for cloud-init (qemu-server 9.2.6,
+// PVE/QemuServer/Drive.pm 756-759).
+func (d Drive) IsCloudInit() bool { return cloudInitPattern.MatchString(d.Volume) }
 
 // String returns the value for the config: the volume, then the options sorted by name.
 func (d Drive) String() string {

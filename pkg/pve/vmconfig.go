@@ -89,6 +89,11 @@ func (v VMConfig) Drives() []Drive {
 	return drives
 }
 
+// AttachedDrives returns the drives that the VM has, sorted by slot, also CDs. A clone gets these and no unused volume.
+func (v VMConfig) AttachedDrives() []Drive {
+	return slices.DeleteFunc(v.Drives(), func(d Drive) bool { return strings.HasPrefix(d.Slot, "unused") })
+}
+
 // ConfigChange is a change of a VM's config. PVE takes the keys in random order
 // and keeps those done when one fails: after a failure read the config and send
 // all again, except drives that are there by then.

@@ -27,26 +27,26 @@ suite: {workloads: [{name: write, fio: {rw: randwrite, size: 1g}}]}
 
 // Every node of a lab that spreads its VMs is looked at, not only the first.
 func TestClusters(t *testing.T) {
-	withoutTemplate := func(w *ward) {
+	withoutTemplate := func(w *testbed) {
 		w.topology.Templates = slices.DeleteFunc(w.topology.Templates, func(spec pvesim.TemplateSpec) bool { return spec.Node == "pve3" })
 	}
-	withoutRight := func(w *ward) {
+	withoutRight := func(w *testbed) {
 		w.topology.Grants = slices.DeleteFunc(w.topology.Grants, func(grant pvesim.GrantSpec) bool { return grant.Path == "/vms/9002" })
 	}
 	for _, test := range []struct {
 		name    string
-		spoil   func(*ward)
+		spoil   func(*testbed)
 		problem string
 	}{
-		{"healthy", func(*ward) {}, ""},
+		{"healthy", func(*testbed) {}, ""},
 		{"no template on the third", withoutTemplate, "template 9003 on node pve3"},
 		{"no right to the second's template", withoutRight, "lacks VM.Audit, VM.Clone on /vms/9002"},
-		{"a node too many", func(w *ward) { w.lab = strings.ReplaceAll(w.lab, "pve3", "pve7") }, "node pve7 of the lab is not there"},
+		{"a node too many", func(w *testbed) { w.lab = strings.ReplaceAll(w.lab, "pve3", "pve7") }, "there is no node pve7"},
 	} {
 		for _, major := range []int{8, 9} {
 			t.Run(fmt.Sprint(test.name, " ", major), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWard(major)
+					w := newTestbed(major)
 					w.topology, w.lab = pvesim.ClusterTopology(major), wideLab
 					test.spoil(w)
 					found := findings(w.examine(t), doctor.Error, doctor.Warning, doctor.Note)

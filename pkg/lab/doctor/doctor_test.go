@@ -39,34 +39,36 @@ host: {name: pve, ssh: root@10.10.10.1, directory: /tank/labctl}
 suite: {workloads: [{name: write, fio: {rw: randwrite, size: 1g}}]}
 `
 
-// ward is a server, a lab and everything that an examination looks at, to be broken.
-type ward struct {
+// testbed is a server, a lab and everything that an examination looks at, to be broken.
+type testbed struct {
 	topology pvesim.Topology
 	faults   pvesim.Faults
 	lab      string
-	patient  doctor.Patient
+	input    doctor.Input
 	secret   string
 	facts    map[string]string
 	hostErr  error
 	network  http.RoundTripper // instead of the server
 }
 
-func newWard(major int) *ward {
-	return &ward{
+func newTestbed(major int) *testbed {
+	return &testbed{
 		topology: pvesim.SandboxTopology(major), lab: labText, secret: pvesim.SandboxTokenSecret,
 		facts: map[string]string{
 			"fio_version": "fio-3.33", "directory": "/tank/labctl", "directory_free_bytes": fmt.Sprint(int64(1 << 40)), "directory_fs": "zfs",
 		},
-		patient: doctor.Patient{
+		input: doctor.Input{
 			URL: "https://pve.invalid:8006", TokenID: pvesim.SandboxTokenID,
-			Reach: func(context.Context, string) error { return errors.New("refused") },
-			Route: func(netip.Addr) error { return nil },
+			Surroundings: doctor.Surroundings{
+				Reach: func(context.Context, string) error { return errors.New("refused") },
+				Route: func(netip.Addr) error { return nil }, KeyFile: "/home/me/.ssh/id lab",
+			},
 		},
 	}
 }
 
 // examine lets the doctor look.
-func (w *ward) examine(t *testing.T) doctor.Report {
+func (w *testbed) examine(t *testing.T) doctor.Report {
 	t.Helper()
 	lab, err := labspec.Parse("lab.yaml", []byte(w.lab))
 	if err != nil {
@@ -80,15 +82,13 @@ func (w *ward) examine(t *testing.T) doctor.Report {
 	if w.network != nil {
 		transport = w.network
 	}
-	client, err := pve.New(pve.Config{URL: w.patient.URL, TokenID: w.patient.TokenID, TokenSecret: pve.Secret(w.secret), Transport: transport})
+	client, err := pve.New(pve.Config{URL: w.input.URL, TokenID: w.input.TokenID, TokenSecret: pve.Secret(w.secret), Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.patient.Lab, w.patient.API = lab, client
-	if lab.Host != nil {
-		w.patient.HostFacts = func(context.Context) (map[string]string, error) { return w.facts, w.hostErr }
-	}
-	report, err := doctor.Examine(t.Context(), w.patient)
+	w.input.Lab, w.input.API = lab, client
+	w.input.HostFacts = func(context.Context, labspec.Host) (map[string]string, error) { return w.facts, w.hostErr }
+	report, err := doctor.Examine(t.Context(), w.input)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +113,11 @@ func findings(report doctor.Report, severities ...doctor.Severity) []string {
 
 // healthyServers give the token what it needs in other ways than the printed commands, and are otherwise a little unlike
 // the sandbox.
-func healthyServers() map[string]func(*ward) {
+func healthyServers() map[string]func(*testbed) {
 	both := []string{"labctl@pve", pvesim.SandboxTokenID}
-	return map[string]func(*ward){
-		"as the commands make it": func(*ward) {},
-		"rights to all VMs": func(w *ward) {
+	return map[string]func(*testbed){
+		"as the commands make it": func(*testbed) {},
+		"rights to all VMs": func(w *testbed) {
 			for _, who := range both {
 				w.ungranted("/pool/labctl", who)
 				w.topology.Grants = append(w.topology.Grants,
@@ -125,13 +125,13 @@ func healthyServers() map[string]func(*ward) {
 					pvesim.GrantSpec{Path: "/vms", Who: who, Role: "LabctlVM", Propagate: true})
 			}
 		},
-		"an administrator's token": func(w *ward) {
+		"an administrator's token": func(w *testbed) {
 			w.topology.Grants = nil
 			for _, who := range both {
 				w.topology.Grants = append(w.topology.Grants, pvesim.GrantSpec{Path: "/", Who: who, Role: "Administrator", Propagate: true})
 			}
 		},
-		"rights to all storages and bridges": func(w *ward) {
+		"rights to all storages and bridges": func(w *testbed) {
 			for _, who := range both {
 				w.ungranted("/storage/zfs", who)
 				w.ungranted("/sdn/zones/localnetwork/vmbr0", who)
@@ -140,24 +140,25 @@ func healthyServers() map[string]func(*ward) {
 					pvesim.GrantSpec{Path: "/sdn/zones", Who: who, Role: "PVESDNUser", Propagate: true})
 			}
 		},
-		"a token without privilege separation": func(w *ward) {
+		"a token without privilege separation": func(w *testbed) {
 			w.topology.Users[1].Tokens[0].Privsep = false
 			for _, path := range []string{"/pool/labctl", "/vms/9000", "/storage/zfs", "/sdn/zones/localnetwork/vmbr0"} {
 				w.ungranted(path, pvesim.SandboxTokenID)
 			}
 		},
-		"the clocks are a little apart": func(w *ward) { w.topology.ClockSkew = 4 * time.Second },
-		"addresses from DHCP, no host": func(w *ward) {
+		"the clocks are a little apart": func(w *testbed) { w.topology.ClockSkew = 4 * time.Second },
+		"addresses from DHCP, no host": func(w *testbed) {
 			w.replaced(`"10.10.10.{51..59}/24", gateway: 10.10.10.1`, "dhcp")
 			w.replaced("host: {name: pve, ssh: root@10.10.10.1, directory: /tank/labctl}\n", "")
 		},
-		"other people's VMs in the range":               func(w *ward) { w.topology.VMs = append(w.topology.VMs, pvesim.VMSpec{VMID: 9100, Name: "x"}) },
-		"a template by name":                            func(w *ward) { w.replaced("{vmid: 9000}", "{name: ubuntu-2204}") },
-		"a full storage that takes no disks of the lab": func(w *ward) { w.topology.Storages[0].OtherBytes = 100 << 30 },
-		"the lab is up": func(w *ward) {
+		"other people's VMs in the range":               func(w *testbed) { w.topology.VMs = append(w.topology.VMs, pvesim.VMSpec{VMID: 9100, Name: "x"}) },
+		"a template by name":                            func(w *testbed) { w.replaced("{vmid: 9000}", "{name: ubuntu-2204}") },
+		"a full storage that takes no disks of the lab": func(w *testbed) { w.topology.Storages[0].OtherBytes = 100 << 30 },
+		"the lab is up": func(w *testbed) {
 			w.replaced("last: 9109", "last: 9101")
-			w.patient.Up = []doctor.UpVM{{Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9100}}, {Name: "two", Ref: pve.VMRef{Node: "pve", ID: 9101}}}
-			w.patient.Reach = func(context.Context, string) error { return nil }
+			w.input.Up = []doctor.UpVM{{Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9100}}, {Name: "two", Ref: pve.VMRef{Node: "pve", ID: 9101}}}
+			w.input.Reach = func(context.Context, string) error { return nil }
+			w.topology.VMs = []pvesim.VMSpec{{VMID: 9100, Name: "check-one", Pool: pvesim.SandboxPool}, {VMID: 9101, Name: "check-two", Pool: pvesim.SandboxPool}}
 		},
 	}
 }
@@ -168,7 +169,7 @@ func TestNoFalseAlarmOnAHealthyServer(t *testing.T) {
 			t.Run(fmt.Sprintf("%d/%s", major, name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					begun := time.Now()
-					w := newWard(major)
+					w := newTestbed(major)
 					alter(w)
 					report := w.examine(t)
 					if found := findings(report, doctor.Error, doctor.Warning, doctor.Note); found != nil {
@@ -191,21 +192,21 @@ func TestNoFalseAlarmOnAHealthyServer(t *testing.T) {
 // TestDoctorIsCheap counts what an examination asks for.
 func TestDoctorIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWard(9)
+		w := newTestbed(9)
 		cluster, err := pvesim.New(w.topology)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.network = cluster.Transport()
 		w.examine(t)
-		if n := len(cluster.Requests()); n > 12 {
+		if n := len(cluster.Requests()); n > 13 {
 			t.Errorf("%d requests", n)
 		}
 	})
 }
 
 // replaced is the lab with something else in place of a part of it.
-func (w *ward) replaced(part, by string) {
+func (w *testbed) replaced(part, by string) {
 	if !strings.Contains(w.lab, part) {
 		panic("the lab has no " + part)
 	}
@@ -213,12 +214,12 @@ func (w *ward) replaced(part, by string) {
 }
 
 // template changes keys of the template's configuration; an empty value removes one.
-func (w *ward) template(config map[string]string) {
+func (w *testbed) template(config map[string]string) {
 	w.topology.Templates[0].Config = maps.Clone(config)
 }
 
 // storage changes the storage of the data disks.
-func (w *ward) storage(change func(*pvesim.StorageSpec)) {
+func (w *testbed) storage(change func(*pvesim.StorageSpec)) {
 	for i := range w.topology.Storages {
 		if w.topology.Storages[i].Name == pvesim.SandboxStorage {
 			change(&w.topology.Storages[i])
@@ -227,7 +228,7 @@ func (w *ward) storage(change func(*pvesim.StorageSpec)) {
 }
 
 // without takes a privilege out of a role.
-func (w *ward) without(role, privilege string) {
+func (w *testbed) without(role, privilege string) {
 	for i, r := range w.topology.Roles {
 		if r.Name == role {
 			w.topology.Roles[i].Privileges = slices.DeleteFunc(slices.Clone(r.Privileges), func(p string) bool { return p == privilege })
@@ -236,11 +237,11 @@ func (w *ward) without(role, privilege string) {
 }
 
 // ungranted takes the grants on a path away from a user or token.
-func (w *ward) ungranted(path, who string) {
+func (w *testbed) ungranted(path, who string) {
 	w.topology.Grants = slices.DeleteFunc(w.topology.Grants, func(g pvesim.GrantSpec) bool { return g.Path == path && g.Who == who })
 }
 
-func (w *ward) refuse(path string, status int, text string) {
+func (w *testbed) refuse(path string, status int, text string) {
 	w.faults.Faults = append(w.faults.Faults, pvesim.Fault{
 		Name: path, Request: &pvesim.RequestMatch{Path: path}, Times: -1,
 		Do: pvesim.Action{Refuse: &pvesim.Refusal{Status: status, Text: text}},

@@ -15,24 +15,24 @@ import (
 func TestDriftOfAVMThatIsUp(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		alter func(*ward, *pvesim.VMSpec)
+		alter func(*testbed, *pvesim.VMSpec)
 		drift bool
 	}{
-		{"it runs", func(*ward, *pvesim.VMSpec) {}, true},
-		{"it is stopped", func(_ *ward, vm *pvesim.VMSpec) { vm.Running = false }, false},
-		{"another labctl is at work", func(w *ward, _ *pvesim.VMSpec) { w.patient.Unfinished = true }, false},
-		{"it is of another lab", func(_ *ward, vm *pvesim.VMSpec) {
+		{"it runs", func(*testbed, *pvesim.VMSpec) {}, true},
+		{"it is stopped", func(_ *testbed, vm *pvesim.VMSpec) { vm.Running = false }, false},
+		{"another labctl is at work", func(w *testbed, _ *pvesim.VMSpec) { w.input.Unfinished = true }, false},
+		{"it is of another lab", func(_ *testbed, vm *pvesim.VMSpec) {
 			vm.Config["description"] = inventory.Mark{Lab: "other", Owner: "me@here", Run: "r", VM: "one", Version: "test"}.Description()
 		}, false},
-		{"it has no mark", func(_ *ward, vm *pvesim.VMSpec) { delete(vm.Config, "description") }, false},
+		{"it has no mark", func(_ *testbed, vm *pvesim.VMSpec) { delete(vm.Config, "description") }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWard(9)
+				w := newTestbed(9)
 				vm := pvesim.VMSpec{VMID: 9100, Name: "check-one", Pool: pvesim.SandboxPool, Running: true, Config: map[string]string{
 					"cores": "1", "description": inventory.Mark{Lab: "check", Owner: "me@here", Run: "r", VM: "one", Version: "test"}.Description(),
 				}}
-				w.patient.Up = []doctor.UpVM{{Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9100}}}
+				w.input.Up = []doctor.UpVM{{Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9100}}}
 				test.alter(w, &vm)
 				w.topology.VMs = append(w.topology.VMs, vm)
 				found := strings.Join(findings(w.examine(t), doctor.Error), "\n")

@@ -12,28 +12,39 @@ import (
 	"labctl/pkg/pve"
 )
 
-// checkServer says why the server cannot be talked to.
-func checkServer(s *seen) (string, []Finding) {
-	err := s.version.err
-	if err == nil {
-		return fmt.Sprintf("%s answers as Proxmox VE %s", s.URL, s.version.value.Version), nil
+func serverPreconditions() []precondition {
+	return []precondition{{id: "server-answers", asks: "the server answers at the address, with the pinned certificate, and takes the token", find: serverAnswers}}
+}
+
+func serverDetail(f *Facts) string {
+	return fmt.Sprintf("%s answers as Proxmox VE %s", f.URL, f.version.value.Version)
+}
+
+// serverAnswers says why the server cannot be talked to.
+func serverAnswers(f *Facts, _ *nodeFacts) []Finding {
+	err := f.version.err
+	switch {
+	case err == nil:
+		return nil
+	case f.Unasked != nil:
+		return []Finding{*f.Unasked}
 	}
-	if s.Unasked != nil {
-		return "", []Finding{*s.Unasked}
-	}
-	finding := Finding{Severity: Error, Problem: err.Error()}
+	finding := failure(err)
 	var fingerprint *pve.FingerprintError
-	switch user, token, _ := strings.Cut(s.TokenID, "!"); {
+	switch user, token, _ := strings.Cut(f.TokenID, "!"); {
 	case errors.As(err, &fingerprint):
-		finding = finding.advise("compare the fingerprint with the one that the node itself shows", FingerprintCommand)
+		finding = finding.advise("compare the fingerprint with the one that the node itself shows", shell.Script(FingerprintCommand))
 	case errors.Is(err, pve.ErrAuth):
 		finding.Problem = fmt.Sprintf("the server does not take the token %s: its secret is wrong, the token is unknown, deleted or expired, "+
-			"or its user is disabled or expired; the server's answer is the same for all six", s.TokenID)
-		finding = finding.advise("look which it is, as root on the server; a lost secret cannot be shown again, only replaced by a new token's",
-			"pveum user token list "+shell.Quote(user), "pveum user list", fmt.Sprintf("pveum user token remove %s %s", shell.Quote(user), shell.Quote(token)),
-			fmt.Sprintf("pveum user token add %s %s --privsep 1", shell.Quote(user), shell.Quote(token)))
+			"or its user is disabled or expired; the server's answer is the same for all six", f.TokenID)
+		// To remove a token drops its grants: they name a token that does not exist (pve-access-control 9.1.1,
+		// PVE/AccessControl.pm 1640), so the new one needs them again.
+		finding = finding.advise("look which it is, as root on the server. A lost secret cannot be shown again: then remove the token with the third command, "+
+			"and run what `labctl init --print-grants` prints, which makes the token and its grants anew",
+			shell.New("pveum", "user", "token", "list").User(user), shell.New("pveum", "user", "list"),
+			shell.New("pveum", "user", "token", "remove").User(user).Token(token))
 	}
-	return "", []Finding{finding}
+	return []Finding{finding}
 }
 
 // FingerprintCommand shows on a node the fingerprint of its certificate. Where the administrator has put in a
@@ -47,85 +58,97 @@ const (
 	newestMajor = 9
 )
 
-func checkVersion(s *seen) (string, []Finding) {
-	version := s.version.value
-	switch {
-	case version.Major < oldestMajor:
-		return "", []Finding{problem(Error, "Proxmox VE %s is too old: labctl needs version %d or %d", version.Version, oldestMajor, newestMajor).
-			advise("upgrade the server", "pve7to8 --full")}
-	case version.Major > newestMajor:
-		return "", []Finding{problem(Warning, "Proxmox VE %s is newer than any that labctl was tried on (%d)", version.Version, newestMajor)}
-	case version.Release == "8.0":
-		return "", []Finding{problem(Warning, "Proxmox VE %s may let only root turn off the upgrade that cloud-init does at the first boot", version.Version).
-			advise("upgrade to 8.1 or later, within version 8", "apt update && apt dist-upgrade")}
-	}
-	return version.Version, nil
+func versionPreconditions() []precondition {
+	return []precondition{{id: "version", asks: "Proxmox VE 8 or 9", find: knownVersion}}
 }
 
-func checkClock(s *seen) (string, []Finding) {
-	date := s.version.value.Date
-	if date.IsZero() {
-		return "the server does not tell its time", nil
+func versionDetail(f *Facts) string { return f.version.value.Version }
+
+func knownVersion(f *Facts, _ *nodeFacts) []Finding {
+	version := f.version.value
+	switch {
+	case version.Major < oldestMajor:
+		return []Finding{problem(Error, "Proxmox VE %s is too old: labctl needs version %d or %d", version.Version, oldestMajor, newestMajor).
+			advise("upgrade the server; this looks whether it can be", shell.New("pve7to8", "--full"))}
+	case version.Major > newestMajor:
+		return []Finding{problem(Warning, "Proxmox VE %s is newer than any that labctl was tried on (%d)", version.Version, newestMajor)}
+	case version.Release == "8.0":
+		return []Finding{problem(Warning, "Proxmox VE %s may let only root turn off the upgrade that cloud-init does at the first boot", version.Version).
+			advise("upgrade to 8.1 or later, within version 8", shell.New("apt", "update").And(shell.New("apt", "dist-upgrade")))}
 	}
-	skew := date.Sub(s.asked).Round(time.Second)
-	if skew.Abs() <= maxSkew {
-		return "the clocks agree", nil
+	return nil
+}
+
+func clockPreconditions() []precondition {
+	return []precondition{{id: "clock", asks: "the server's clock and this machine's are at most 10 s apart", find: sameTime}}
+}
+
+func clockDetail(f *Facts) string {
+	if f.version.value.Date.IsZero() {
+		return "the server does not tell its time"
+	}
+	return "the clocks agree"
+}
+
+func sameTime(f *Facts, _ *nodeFacts) []Finding {
+	date := f.version.value.Date
+	skew := date.Sub(f.asked).Round(time.Second)
+	if date.IsZero() || skew.Abs() <= maxSkew {
+		return nil
 	}
 	direction := "ahead of"
 	if skew < 0 {
 		direction = "behind"
 	}
-	return "", []Finding{problem(Warning, "the server's clock is %s %s this machine's: times in results and the expiry of labs and tokens will be wrong", skew.Abs(), direction).
-		advise("set the clock that is wrong, on the server or here", "timedatectl", "timedatectl set-ntp true")}
+	return []Finding{problem(Warning, "the server's clock is %s %s this machine's: times in results and the expiry of labs and tokens will be wrong", skew.Abs(), direction).
+		advise("set the clock that is wrong, on the server or here", shell.New("timedatectl"), shell.New("timedatectl", "set-ntp", "true"))}
 }
 
-func checkNode(s *seen) (string, []Finding) {
-	if s.nodes.err != nil {
-		return "", unknown("the nodes of the cluster", s.nodes.err)
-	}
-	var names []string
-	for _, node := range s.nodes.value {
-		names = append(names, node.Name)
-		if node.Name != s.Lab.Node {
-			continue
-		}
-		if node.Status == "offline" {
-			return "", []Finding{problem(Error, "node %s is offline", node.Name).advise("start it, or choose another node in the lab spec", "pvecm status")}
-		}
-		return node.Name + " is " + node.Status, nil
-	}
-	return "", []Finding{problem(Error, "there is no node %s; there are: %s", s.Lab.Node, or(names)).advise("correct node: in the lab spec")}
+func privilegesPreconditions() []precondition {
+	return []precondition{{
+		id: "privileges", asks: "the token holds in effect every privilege that the lab needs, on every path, also on what the template uses (bridges, VLANs, mapped devices, CPU models)",
+		find: privilegesHeld, perNode: true,
+	}}
 }
 
-func checkPrivileges(s *seen) (string, []Finding) {
-	if s.resources.err != nil {
-		return "", unknown("the VMs that the token sees", s.resources.err)
+func privilegesDetail(f *Facts) string {
+	return fmt.Sprintf("%s holds what the lab needs on %s", f.TokenID, strings.Join(f.needs(f.perNode[0]).List().Paths(), ", "))
+}
+
+// privilegesHeld says what a further node needs besides the first one.
+func privilegesHeld(f *Facts, node *nodeFacts) []Finding {
+	if f.resources.err != nil {
+		return unread("the list of VMs", f.resources.err)
 	}
-	if s.missing.err != nil {
-		return "", unknown("the privileges of the token", s.missing.err)
+	if node.missing.err != nil {
+		return unread("the privileges of the token", node.missing.err)
+	}
+	missing := node.missing.value
+	if first := f.perNode[0]; node != first {
+		missing = missing.Without(first.missing.value)
 	}
 	var findings []Finding
-	for _, missing := range s.missing.value.ByPath() {
-		finding := Finding{Severity: Error, Problem: missing.Lack(s.TokenID)}
-		findings = append(findings, finding.advise("give it, as root on the server"+s.doubt(missing[0].Path), missing.Remedy(s.TokenID)...))
+	for _, path := range missing.ByPath() {
+		finding := problem(Error, "%s", path.Lack(f.TokenID))
+		finding.Advice, finding.Commands = "give it, as root on the server"+node.doubt(path[0].Path), path.Remedy(f.TokenID)
+		findings = append(findings, finding)
 	}
-	paths := s.needs().List().Paths()
-	return fmt.Sprintf("%s holds what the lab needs on %s", s.TokenID, strings.Join(paths, ", ")), findings
+	return findings
 }
 
 // doubt asks whether a storage or bridge that the node does not show has a wrong name.
-func (s *seen) doubt(path string) string {
+func (n *nodeFacts) doubt(path string) string {
 	name, ok := grants.NameOn(path)
 	if !ok {
 		return ""
 	}
 	var shown []string
 	if name.Kind == "bridge" {
-		for _, bridge := range s.bridges.value {
+		for _, bridge := range n.bridges.value {
 			shown = append(shown, bridge.Name)
 		}
 	} else {
-		for _, storage := range s.storages.value {
+		for _, storage := range n.storages.value {
 			shown = append(shown, storage.Name)
 		}
 	}
@@ -135,23 +158,44 @@ func (s *seen) doubt(path string) string {
 	return "; or " + name.Doubt(shown)
 }
 
-func checkPool(s *seen) (string, []Finding) {
-	name := s.Lab.Pool
-	if s.pools.err != nil {
-		return "", unknown("the pools", s.pools.err)
+func poolPreconditions() []precondition {
+	return []precondition{{id: "pool", asks: "the pool exists, or can be made: Proxmox VE 9 makes only pools whose name begins with a letter", find: poolExists}}
+}
+
+func poolDetail(f *Facts) string {
+	if f.perNode[0].lacks("/pool/"+f.Lab.Pool, "Pool.Audit") {
+		return "whether " + f.Lab.Pool + " exists cannot be seen"
+	}
+	return f.Lab.Pool
+}
+
+func poolExists(f *Facts, node *nodeFacts) []Finding {
+	name := f.Lab.Pool
+	if f.pools.err != nil {
+		return unread("the list of pools", f.pools.err)
 	}
 	var names []string
-	for _, pool := range s.pools.value {
+	for _, pool := range f.pools.value {
 		names = append(names, pool.ID)
 	}
-	add := fmt.Sprintf("pveum pool add %s", shell.Quote(name))
 	switch {
 	case slices.Contains(names, name):
-		return name, nil
-	case !s.lacks("/pool/"+name, "Pool.Audit"):
-		return "", []Finding{problem(Error, "there is no pool %s; there are: %s", name, or(names)).advise("make it, as root on the server, or correct pool: in the lab spec", add)}
-	case s.lacks("/pool/"+name, "VM.Allocate"): // no right at all: perhaps because the name is wrong
-		return "", []Finding{problem(Note, "whether there is a pool %s cannot be seen; the token sees: %s", name, or(names)).advise("if it is missing, make it, or correct pool: in the lab spec", add)}
+		return nil
+	case !node.lacks("/pool/"+name, "Pool.Audit"):
+		finding := problem(Error, "there is no pool %s; there are: %s", name, listed(names))
+		return []Finding{f.makePool(finding, "make it, as root on the server, or correct pool: in the lab file")}
+	case node.lacks("/pool/"+name, "VM.Allocate"): // no right at all: perhaps because the name is wrong
+		finding := problem(Note, "whether there is a pool %s cannot be seen; the token sees: %s", name, listed(names))
+		return []Finding{f.makePool(finding, "if it is missing, make it, or correct pool: in the lab file")}
 	}
-	return name + " cannot be seen", nil
+	return nil
+}
+
+// makePool advises to make the lab's pool, where the server makes one of that name.
+func (f *Facts) makePool(finding Finding, advice string) Finding {
+	if major := f.version.value.Major; !grants.MakesPool(f.Lab.Pool, major) {
+		return finding.advise(fmt.Sprintf("choose another name with pool: in the lab file: Proxmox VE %d makes only pools whose name begins with a letter", major))
+	}
+	finding.Advice, finding.Commands = advice, []string{grants.AddPool(f.Lab.Pool)}
+	return finding
 }

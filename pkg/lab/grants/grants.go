@@ -76,9 +76,9 @@ func Of(lab *labspec.Lab, template inventory.Template, major int) Needs {
 // storages are those that a clone takes space on: of the disks, and of the cloud-init drive, which is made anew.
 func storages(template inventory.Config) []string {
 	var names []string
-	for _, drive := range template.Drives() {
-		storage, volume, isVolume := strings.Cut(drive.Volume, ":")
-		if isVolume && (drive.Options["media"] != "cdrom" || strings.Contains(volume, "cloudinit")) {
+	for _, drive := range template.AttachedDrives() {
+		storage, _, isVolume := strings.Cut(drive.Volume, ":")
+		if isVolume && (drive.Options["media"] != "cdrom" || drive.IsCloudInit()) {
 			names = append(names, storage)
 		}
 	}

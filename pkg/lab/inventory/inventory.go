@@ -26,6 +26,7 @@ type Scope struct {
 	First pve.VMID    // the lab's VMID range
 	Last  pve.VMID    // inclusive
 	Known []pve.VMRef // VMIDs that the journal speaks of
+	Avoid []pve.VMID  // VMIDs under which somebody's disks lie, though no VM has them
 }
 
 // Config is a VM's configuration, under a name for those who plan and do not know the client.

@@ -33,7 +33,7 @@ func (o Observed) FindTemplateFor(ctx context.Context, api TemplateAPI, node str
 	if err != nil {
 		return Template{}, err
 	}
-	for _, drive := range template.Config.Drives() {
+	for _, drive := range template.Config.AttachedDrives() {
 		storage, _, stored := strings.Cut(drive.Volume, ":")
 		if !stored || sharedOn(storages, storage) {
 			continue

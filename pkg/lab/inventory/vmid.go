@@ -14,7 +14,7 @@ func (o Observed) FreeVMIDs(ctx context.Context, api API, scope Scope, n int) ([
 	var free []pve.VMID
 	for id := scope.First; id <= scope.Last && len(free) < n; id++ {
 		listed := slices.ContainsFunc(o.Resources, func(r pve.Resource) bool { return r.VMID == id })
-		if listed || isKnown(scope, pve.VMRef{ID: id}) {
+		if listed || isKnown(scope, pve.VMRef{ID: id}) || slices.Contains(scope.Avoid, id) {
 			continue
 		}
 		taken, err := api.VMIDTaken(ctx, id)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +31,6 @@ type command struct {
 	Kill moment
 	At   int           // the change at which it is killed
 	Stop time.Duration // when it gets SIGINT; 0: never
-	Home int           // the state directory and machine that it works from; 0 is the first
 }
 
 // chapter is a time in which processes work side by side on one server.
@@ -50,17 +48,14 @@ type history struct {
 	Labs     []int         // how many VMs each has
 	Shared   bool          // they share their VMIDs
 	Skew     time.Duration // how far the server's clock is ahead
-	Homes    int           // state directories, each on a machine of its own, that all have the token
-	Past     bool          // a run of each lab has been up and down before, from a state directory that is gone
 	Chapters []chapter
 }
 
 func drawHistory(t *rapid.T) history {
 	h := history{
 		Major: rapid.SampledFrom([]int{8, 9}).Draw(t, "major"), Shared: rapid.Bool().Draw(t, "shared"),
-		Labs:  rapid.SliceOfN(rapid.IntRange(1, 2), 1, 3).Draw(t, "labs"),
-		Skew:  rapid.SampledFrom([]time.Duration{0, 0, -time.Hour, time.Hour}).Draw(t, "skew"),
-		Homes: rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "homes"), Past: rapid.Bool().Draw(t, "past"),
+		Labs: rapid.SliceOfN(rapid.IntRange(1, 2), 1, 3).Draw(t, "labs"),
+		Skew: rapid.SampledFrom([]time.Duration{0, 0, -time.Hour, time.Hour}).Draw(t, "skew"),
 	}
 	for range rapid.IntRange(1, 5).Draw(t, "chapters") {
 		var c chapter
@@ -69,7 +64,6 @@ func drawHistory(t *rapid.T) history {
 				continue
 			}
 			one := command{Lab: lab, Verb: rapid.SampledFrom([]string{"up", "up", "up", "down", "bench", "gc"}).Draw(t, "verb")}
-			one.Home = rapid.IntRange(0, h.Homes-1).Draw(t, "home")
 			switch rapid.IntRange(0, 4).Draw(t, "end") {
 			case 0, 1:
 				one.Kill = rapid.SampledFrom([]moment{beforeSend, afterEffect, afterAnswer}).Draw(t, "kill")
@@ -162,11 +156,6 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 		}
 		before := w.strangers()
 		specs := h.specs()
-		if h.Past {
-			if out.err = w.livedBefore(t.Context(), specs); out.err != nil {
-				return
-			}
-		}
 		for i, c := range h.Chapters {
 			<-time.After(c.Pass)
 			if c.Lose {
@@ -176,13 +165,8 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 				out.err = err
 				return
 			}
-			others := w.untouched(c)
 			if err := w.chapter(t.Context(), specs, c, &out); err != nil {
 				out.err = fmt.Errorf("chapter %d: %w", i+1, err)
-				return
-			}
-			if out.err = w.stillThere(others); out.err != nil {
-				out.err = fmt.Errorf("chapter %d: %w", i+1, out.err)
 				return
 			}
 			if after := w.strangers(); after != before {
@@ -190,7 +174,7 @@ func (h history) live(t *testing.T, base string) (out outcome) {
 				return
 			}
 		}
-		out.err = w.end(t.Context(), specs, h.Homes, &out)
+		out.err = w.end(t.Context(), specs, &out)
 		if after := w.strangers(); out.err == nil && after != before {
 			out.err = fmt.Errorf("strangers' things changed:\n%s\nwere\n%s", after, before)
 		}
@@ -238,7 +222,7 @@ func (w *world) chapter(ctx context.Context, specs []labrun.Spec, c chapter, out
 
 // perform runs one command. Its error is a broken promise, not that the command failed.
 func (w *world) perform(ctx context.Context, specs []labrun.Spec, one command, alone bool) (killed bool, broken error) {
-	p, err := w.startFrom(one.Home, one.At, one.Kill)
+	p, err := w.start(one.At, one.Kill)
 	if err != nil {
 		return false, err
 	}
@@ -274,9 +258,9 @@ func (w *world) perform(ctx context.Context, specs []labrun.Spec, one command, a
 		return false, nil
 	}
 	if one.Verb == "down" && err == nil {
-		return false, w.provedGone(spec, p)
+		return false, w.provedGone(spec)
 	}
-	if one.Verb == "up" && err != nil && alone && !isElsewhere(err) && len(leftoversIn(err)) == 0 && !isLost(err) {
+	if one.Verb == "up" && err != nil && alone && len(leftoversIn(err)) == 0 && !isLost(err) {
 		return false, w.rolledBack(p, spec, err)
 	}
 	return false, nil
@@ -314,17 +298,10 @@ func (p *process) bench(ctx context.Context, spec labrun.Spec) error {
 	return errors.Join(err, run.Close())
 }
 
-// isElsewhere says that `up` refused since the lab is up from another state directory.
-func isElsewhere(err error) bool {
-	var up *labrun.ElsewhereError
-	return errors.As(err, &up)
-}
-
-// provedGone holds `down` to its word: no VM carries the lab's mark, but for those of other state directories.
-func (w *world) provedGone(spec labrun.Spec, p *process) error {
+// provedGone holds `down` to its word: no VM carries the lab's mark.
+func (w *world) provedGone(spec labrun.Spec) error {
 	for _, vm := range w.cluster.VMs() {
-		mark, ok := inventory.ParseMark(vm.Config["description"])
-		if ok && mark.Lab == spec.Lab.Name && slices.Contains(p.Store.IDs(), mark.State) {
+		if strings.Contains(vm.Config["description"], fmt.Sprintf(`"lab":%q`, spec.Lab.Name)) {
 			return fmt.Errorf("down said that lab %s is gone, and VM %d is there\n%s", spec.Lab.Name, vm.ID, w.tale())
 		}
 	}
@@ -337,15 +314,15 @@ func (w *world) rolledBack(p *process, spec labrun.Spec, cause error) error {
 	if err != nil || state.Active() {
 		return err // VMs that were there before stay
 	}
-	if err := w.provedGone(spec, p); err != nil {
+	if err := w.provedGone(spec); err != nil {
 		return fmt.Errorf("up failed (%w) without a word of what is left: %w", cause, err)
 	}
 	return nil
 }
 
 // end takes every lab down as a person would: again when told so, and as root with the commands that are printed. Labs that
-// share VMIDs may have to wait for each other. Each state directory takes down its own; the last one all runs.
-func (w *world) end(ctx context.Context, specs []labrun.Spec, homes int, out *outcome) error {
+// share VMIDs may have to wait for each other.
+func (w *world) end(ctx context.Context, specs []labrun.Spec, out *outcome) error {
 	root, err := newOperator(ctx, w.cluster)
 	if err != nil {
 		return err
@@ -353,17 +330,12 @@ func (w *world) end(ctx context.Context, specs []labrun.Spec, homes int, out *ou
 	var failures []error
 	for range 4 {
 		failures = nil
-		for at := range homes * len(specs) {
-			spec, home := specs[at%len(specs)], at/len(specs)
-			p, err := w.startFrom(home, 0, never)
+		for _, spec := range specs {
+			p, err := w.start(0, never)
 			if err != nil {
 				return err
 			}
-			p.AllRuns = home == homes-1
 			_, err = p.down(ctx, spec)
-			if isElsewhere(err) && !p.AllRuns {
-				continue
-			}
 			left := leftoversIn(err)
 			if err != nil && len(left) == 0 {
 				return fmt.Errorf("down of %s failed without saying what is left: %w", spec.Lab.Name, err)
@@ -385,52 +357,6 @@ func (w *world) end(ctx context.Context, specs []labrun.Spec, homes int, out *ou
 	}
 	if left := w.leftovers(); len(left) > 0 {
 		return fmt.Errorf("left behind: %s\n%s", strings.Join(left, ", "), w.tale())
-	}
-	return nil
-}
-
-// livedBefore is a whole life of every lab from a state directory that is lost then: the server's task list remembers it.
-func (w *world) livedBefore(ctx context.Context, specs []labrun.Spec) error {
-	for _, spec := range specs {
-		p, err := w.start(0, never)
-		if err != nil {
-			return err
-		}
-		if err := p.up(ctx, spec); err != nil {
-			return fmt.Errorf("the life before: %w", err)
-		}
-		if _, err := p.down(ctx, spec); err != nil {
-			return fmt.Errorf("the life before: %w", err)
-		}
-	}
-	w.loseState()
-	return nil
-}
-
-// untouched are the VMs of runs that nobody works on in the chapter, and whose time is not over: from each state directory
-// without a command.
-func (w *world) untouched(c chapter) map[int]pvesim.VMState {
-	vms := map[int]pvesim.VMState{}
-	for _, vm := range w.cluster.VMs() {
-		mark, marked := inventory.ParseMark(vm.Config["description"])
-		works := slices.ContainsFunc(c.Commands, func(one command) bool {
-			store := w.storeOf(one.Home)
-			return slices.Contains(store.IDs(), mark.State)
-		})
-		if marked && !works && time.Until(mark.Expires) > time.Hour {
-			vms[vm.ID] = vm
-		}
-	}
-	return vms
-}
-
-// stillThere holds everybody to not touching the running VMs of others.
-func (w *world) stillThere(vms map[int]pvesim.VMState) error {
-	for id, was := range vms {
-		now, there := w.cluster.VM(id)
-		if !there || now.Running != was.Running || now.Config["description"] != was.Config["description"] {
-			return fmt.Errorf("VM %d is of a run that nobody worked on, and was touched\n%s", id, w.tale())
-		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os/user"
 
 	"labctl/pkg/lab/change"
+	"labctl/pkg/lab/doctor"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/teardown"
@@ -20,6 +21,8 @@ type API interface {
 	Version(ctx context.Context) (pve.Version, error)
 	Permissions(ctx context.Context, path string) (map[string][]string, error)
 	StorageConfigs(ctx context.Context) ([]pve.StorageConfig, error)
+	Pools(ctx context.Context) ([]pve.Pool, error)
+	Bridges(ctx context.Context, node string) ([]pve.Bridge, error)
 }
 
 // Server is a PVE server that was reached.
@@ -29,6 +32,8 @@ type Server struct {
 	API     API
 	// Passing says that the server is a sandbox, which has another URL each time it starts.
 	Passing bool
+	// Around is what `up` looks at besides the server before it makes a VM.
+	Around doctor.Surroundings
 }
 
 // Talk tells a person what happens, from several goroutines.

@@ -16,6 +16,7 @@ import (
 	"labctl/pkg/lab/change"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
+	"labctl/pkg/lab/plan"
 	"labctl/pkg/labspec"
 	"labctl/pkg/pve"
 	"labctl/pkg/remote"
@@ -31,7 +32,8 @@ type Run struct {
 	dir  string
 	lock *journal.Lock
 
-	silent []string // nodes that did not answer and may have more of the lab than the journal knows
+	wanted plan.Wanted // what `up` plans from
+	silent []string    // nodes that did not answer and may have more of the lab than the journal knows
 }
 
 // Open locks the lab, opens its journal and reaches the server. It fails at once with a *journal.BusyError when another

@@ -43,7 +43,7 @@ func (r *Run) Up(ctx context.Context, options UpOptions) (changed bool, err erro
 	if err := r.begin(found); err != nil {
 		return true, err
 	}
-	if todo, err = r.planUploads(ctx, todo, before); err != nil {
+	if todo, err = r.planUploads(todo); err != nil {
 		return true, err
 	}
 	return true, r.carryOut(ctx, todo, before, options)
@@ -84,7 +84,10 @@ func (r *Run) PlanUp(ctx context.Context) (plan.Plan, inventory.Observed, error)
 	if err != nil {
 		return plan.Plan{}, observed, err
 	}
-	todo, err := r.planFor(ctx, observed)
+	if r.wanted, err = r.wantedFor(ctx, observed); err != nil {
+		return plan.Plan{}, observed, err
+	}
+	todo, err := plan.Up(r.wanted)
 	return todo, observed, err
 }
 
@@ -108,26 +111,6 @@ func (r *Run) checkRuns(observed inventory.Observed) error {
 	return nil
 }
 
-func (r *Run) planFor(ctx context.Context, observed inventory.Observed) (plan.Plan, error) {
-	api := r.Server.API
-	looks, err := r.lookForTemplates(ctx, observed)
-	if err == nil {
-		err = r.preflight(ctx, looks)
-	}
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	templates := map[string]inventory.Template{}
-	for _, look := range looks {
-		templates[look.node] = look.template
-	}
-	free, err := observed.FreeVMIDs(ctx, api, r.scope(), plan.Missing(r.Lab, observed))
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	return plan.Up(plan.Wanted{Lab: r.Lab, Templates: templates, Observed: observed, VMIDs: numbers(free), IsReady: r.isReady(observed), SeedFile: r.seedFile, MAC: r.seedMAC})
-}
-
 // seedFile is the name of a VM's cloud-init image on a storage.
 func (r *Run) seedFile(vm string) string {
 	name := inventory.UploadName{Lab: r.Lab.Name, Run: "RUN", For: vm, Owner: r.labs.OwnerOn(r.Server), State: r.labs.Store.ID(), Ext: "iso"}
@@ -141,11 +124,11 @@ func (r *Run) seedFile(vm string) string {
 func (r *Run) seedMAC(vm string) string { return guestsetup.MAC(r.mark().Run, vm) }
 
 // planUploads plans anew with the run's ID in the names of the images, once there is a run.
-func (r *Run) planUploads(ctx context.Context, todo plan.Plan, observed inventory.Observed) (plan.Plan, error) {
+func (r *Run) planUploads(todo plan.Plan) (plan.Plan, error) {
 	if r.Lab.CloudInit.Mode != labspec.CloudInitISO {
 		return todo, nil
 	}
-	return r.planFor(ctx, observed)
+	return plan.Up(r.wanted)
 }
 
 // isReady says whether the journal knows a running VM as ready.

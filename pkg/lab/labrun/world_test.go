@@ -164,26 +164,6 @@ func (w *world) start(at int, when moment) (*process, error) {
 	return p, nil
 }
 
-// storeOf is the state directory of a home, each of which is on a machine of its own.
-func (w *world) storeOf(home int) labrun.Store {
-	if home == 0 {
-		return labrun.Store{Root: w.state}
-	}
-	return labrun.Store{Root: w.state + fmt.Sprint(home), Machine: fmt.Sprint("machine ", home)}
-}
-
-// startFrom is start for a process with the state directory of that home.
-func (w *world) startFrom(home, at int, when moment) (*process, error) {
-	p, err := w.start(at, when)
-	if err == nil {
-		p.Store = w.storeOf(home)
-	}
-	if home > 0 {
-		p.Gates = nil // no machine shares gates with another
-	}
-	return p, err
-}
-
 // mortal is the file of a process that may be killed: a dead process writes nothing.
 type mortal struct {
 	journal.File

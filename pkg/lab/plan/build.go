@@ -71,7 +71,7 @@ func fresh(wanted Wanted, vm labspec.VM, vmid int) (Sequence, error) {
 	if !ok {
 		return Sequence{}, fmt.Errorf("planning VM %s: no template for node %s was given", vm.Name, vm.Node)
 	}
-	slot, ok := osSlot(template.Config)
+	slot, ok := OSSlot(template.Config)
 	if !ok {
 		return Sequence{}, fmt.Errorf("planning VM %s: template %d has no disk to boot from", vm.Name, int(template.Ref.ID))
 	}
@@ -110,7 +110,7 @@ func existing(wanted Wanted, vm labspec.VM, found inventory.VM) (Sequence, error
 		}
 		sequence.Steps = append(sequence.Steps, reconfigure(wanted, vm, found.Config))
 	}
-	slot, ok := osSlot(found.Config)
+	slot, ok := OSSlot(found.Config)
 	if !ok {
 		return Sequence{}, fmt.Errorf("planning VM %s: VM %d has no disk to boot from: run `labctl down` first", vm.Name, sequence.VMID)
 	}

@@ -83,7 +83,7 @@ func configured(lab *labspec.Lab, vm labspec.VM, actual inventory.Config) []Diff
 
 // grown is the difference in the size of the OS disk, which is of whole GiB in a spec: no storage rounds it.
 func grown(vm labspec.VM, actual inventory.Config) []Difference {
-	slot, _ := osSlot(actual)
+	slot, _ := OSSlot(actual)
 	disk, _ := actual.Drive(slot)
 	size, ok := disk.SizeBytes()
 	if !ok || size == int64(vm.OSDisk.Size) {

@@ -82,8 +82,8 @@ func allocation(disk labspec.DataDisk) string {
 	return strings.Join(parts, ",")
 }
 
-// osSlot finds the disk that the clone boots from.
-func osSlot(template inventory.Config) (string, bool) {
+// OSSlot finds the disk that the clone boots from.
+func OSSlot(template inventory.Config) (string, bool) {
 	for _, field := range strings.Split(template.Raw["boot"], ",") {
 		order, ok := strings.CutPrefix(field, "order=")
 		if !ok {

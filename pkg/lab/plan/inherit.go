@@ -30,6 +30,7 @@ type inheritance struct {
 	usual     string // the values with which there is nothing to do, as without the key
 	warns     bool   // what is reported may spoil a measurement
 	why       string
+	source    string // where qemu-server 9.2.6 shows it, below src/PVE
 }
 
 // inheritances has a row for every key that a VM can have. A clone gets all of its template but unusedN, template, lock and
@@ -41,70 +42,70 @@ func inheritances() []inheritance {
 
 func decided() []inheritance {
 	return []inheritance{
-		{"name description", Decided, "", false, "the clone's own name and labctl's owner mark"},
-		{"cores memory", Decided, "", false, "`vms` of the lab file"},
-		{"balloon", Decided, "", false, "0: the guest keeps its memory (QemuServer.pm 3546)"},
-		{"agent", Decided, "", false, "`enabled=1`: labctl asks the guest agent for addresses and the host key"},
-		{"onboot", Decided, "", false, "0: a throw-away VM does not start with the node"},
-		{"protection", Decided, "", false, "0: PVE does not remove a protected VM (API2/Qemu.pm 2829)"},
-		{"tags", Decided, "", false, "`labctl` in place of the template's"},
-		{"scsihw", Decided, "", false, "`virtio-scsi-single` where the data disk wants an I/O thread, else the template's"},
-		{"net0", Decided, "", false, "bridge of the lab file, link up; the other options stay the template's"},
-		{"ciuser sshkeys ciupgrade ipconfig0", Decided, "", false, "the account, key and address that labctl logs in with"},
+		{"name description", Decided, "", false, "the clone's own name and labctl's owner mark", ""},
+		{"cores memory", Decided, "", false, "`vms` of the lab file", ""},
+		{"balloon", Decided, "", false, "0: the guest keeps its memory", "QemuServer.pm 3546"},
+		{"agent", Decided, "", false, "`enabled=1`: labctl asks the guest agent for addresses and the host key", ""},
+		{"onboot", Decided, "", false, "0: a throw-away VM does not start with the node", ""},
+		{"protection", Decided, "", false, "0: PVE does not remove a protected VM", "API2/Qemu.pm 2829"},
+		{"tags", Decided, "", false, "`labctl` in place of the template's", ""},
+		{"scsihw", Decided, "", false, "`virtio-scsi-single` where the data disk wants an I/O thread, else the template's", ""},
+		{"net0", Decided, "", false, "bridge of the lab file, link up; the other options stay the template's", ""},
+		{"ciuser sshkeys ciupgrade ipconfig0", Decided, "", false, "the account, key and address that labctl logs in with", ""},
 	}
 }
 
 func reset() []inheritance {
 	return []inheritance{
-		{"sockets smp", Reset, "1", false, "the vCPUs are sockets × cores (QemuServer.pm 3371-3377)"},
-		{"vcpus", Reset, "0", false, "the VM starts with that many vCPUs (QemuServer.pm 3379)"},
-		{"cpulimit", Reset, "0", false, "it bounds the VM's CPU time (QemuServer.pm 5796)"},
-		{"cpuunits", Reset, "", false, "it weighs the VM's CPU time against other VMs' (QemuServer.pm 5762)"},
-		{"numa numaN", Reset, "0", false, "it changes the topology that the guest sees (QemuServer/Memory.pm)"},
-		{"hotplug", Reset, "", false, "with cpu or memory in it they are plugged in piece by piece, and need numa (QemuServer.pm 3385, Memory.pm 364)"},
-		{"freeze", Reset, "0", false, "the VM would not begin to run (QemuServer.pm 3455)"},
-		{"reboot", Reset, "1", false, "the VM would end when its guest reboots (QemuServer.pm 3403)"},
+		{"sockets smp", Reset, "1", false, "the vCPUs are sockets × cores", "QemuServer.pm 3371-3377"},
+		{"vcpus", Reset, "0", false, "the VM starts with that many vCPUs", "QemuServer.pm 3379"},
+		{"cpulimit", Reset, "0", false, "it bounds the VM's CPU time", "QemuServer.pm 5796"},
+		{"cpuunits", Reset, "", false, "it weighs the VM's CPU time against other VMs'", "QemuServer.pm 5762"},
+		{"numa numaN", Reset, "0", false, "it changes the topology that the guest sees", "QemuServer/Memory.pm"},
+		{"hotplug", Reset, "", false, "with cpu or memory in it they are plugged in piece by piece, and need numa", "QemuServer.pm 3385, Memory.pm 364"},
+		{"freeze", Reset, "0", false, "the VM would not begin to run", "QemuServer.pm 3455"},
+		{"reboot", Reset, "1", false, "the VM would end when its guest reboots", "QemuServer.pm 3403"},
 	}
 }
 
 func refused() []inheritance {
 	return []inheritance{
-		{"args", Refused, "", false, "QEMU gets options that nobody can check"},
-		{"hookscript", Refused, "", false, "a script runs on the node at every start and stop of the clones"},
-		{"affinity", Refused, "", false, "the vCPUs of all clones are bound to the same CPUs (QemuServer.pm, taskset)"},
-		{"hugepages keephugepages", Refused, "", false, "the memory is of huge pages, which must be free on the node (QemuServer.pm 5840)"},
+		{"args", Refused, "", false, "QEMU gets options that nobody can check", ""},
+		{"hookscript", Refused, "", false, "a script runs on the node at every start and stop of the clones", ""},
+		{"affinity", Refused, "", false, "the vCPUs of all clones are bound to the same CPUs", "QemuServer.pm, taskset"},
+		{"hugepages keephugepages", Refused, "", false, "the memory is of huge pages, which must be free on the node", "QemuServer.pm 5840"},
 	}
 }
 
 func reported() []inheritance {
 	return []inheritance{
-		{"kvm", Reported, "1", true, "without KVM every instruction of the guest is emulated"},
-		{"amd-sev intel-tdx", Reported, "", true, "with encrypted memory all I/O goes through bounce buffers"},
-		{"allow-ksm", Reported, "1", false, "whether the node merges equal pages of memory"},
-		{"acpi", Reported, "1", true, "the guest has no ACPI"},
-		{"netN", Reported, "", true, "a further network device, to which labctl gives no address"},
-		{"nameserver searchdomain", Reported, "", false, "the guests get it; without it PVE hands on the node's own"},
-		{"cicustom", Reported, "", true, "further cloud-init data, which all clones share"},
-		{"hostpciN usbN virtiofsN", Reported, "", true, "a device of the node, which one VM at a time may have"},
-		{"ivshmem parallelN", Reported, "", true, "a device of the node, which all clones share"},
-		{"cpu machine bios", Recorded, "", false, "the hardware that the guest sees"},
+		{"kvm", Reported, "1", true, "without KVM every instruction of the guest is emulated", ""},
+		{"amd-sev intel-tdx", Reported, "", true, "with encrypted memory all I/O goes through bounce buffers", ""},
+		{"allow-ksm", Reported, "1", false, "whether the node merges equal pages of memory", ""},
+		{"acpi", Reported, "1", true, "the guest has no ACPI", ""},
+		{"netN", Reported, "", true, "a further network device, to which labctl gives no address", ""},
+		{"nameserver searchdomain", Reported, "", false, "the guests get it; without it PVE hands on the node's own", ""},
+		{"cicustom", Reported, "", true, "further cloud-init data, which all clones share", ""},
+		{"hostpciN usbN virtiofsN", Reported, "", true, "a device of the node, which one VM at a time may have", ""},
+		{"ivshmem parallelN", Reported, "", true, "a device of the node, which all clones share", ""},
+		{"cpu machine bios", Recorded, "", false, "the hardware that the guest sees", ""},
 	}
 }
 
 func kept() []inheritance {
 	return []inheritance{
-		{"scsiN virtioN sataN ideN efidiskN tpmstateN cdrom", Kept, "", false, "drives, which are looked at one by one"},
-		{"startup", Kept, "", false, "no effect without onboot"},
-		{"shares", Kept, "", false, "no effect with balloon 0"},
-		{"vmgenid smbios1", Kept, "", false, "PVE makes a new one for every clone (API2/Qemu.pm 4592-4599)"},
-		{"boot bootdisk", Kept, "", false, "the disk that is booted from"},
-		{"ipconfigN", Kept, "", false, "addresses of further network devices"},
-		{"cipassword citype", Kept, "", false, "cloud-init's own"},
-		{"serialN vga audioN tablet keyboard watchdog rngN spice_enhancements", Kept, "", false, "devices that no measurement uses"},
-		{"ostype localtime startdate tdf arch", Kept, "", false, "what the guest is"},
-		{"autostart migrate_downtime migrate_speed vmstatestorage", Kept, "", false, "not used in a lab's life"},
-		{"lock template unusedN", Kept, "", false, "not copied into a clone"},
-		{"digest meta parent snaptime vmstate snapstate runningcpu runningmachine running-nets-host-mtu", Kept, "", false, "PVE's own"},
+		{"scsiN virtioN sataN ideN efidiskN tpmstateN cdrom", Kept, "", false, "drives, which are looked at one by one", ""},
+		{"startup", Kept, "", false, "no effect without onboot", ""},
+		{"shares", Kept, "", false, "no effect with balloon 0", ""},
+		{"vmgenid smbios1", Kept, "", false, "PVE makes a new one for every clone", "API2/Qemu.pm 4592-4599"},
+		{"boot bootdisk", Kept, "", false, "the disk that is booted from", ""},
+		{"ipconfigN", Kept, "", false, "addresses of further network devices", ""},
+		{"cipassword citype", Kept, "", false, "cloud-init's own", ""},
+		{"serialN vga audioN tablet keyboard watchdog rngN spice_enhancements", Kept, "", false, "devices that no measurement uses", ""},
+		{"ostype localtime startdate tdf arch", Kept, "", false, "what the guest is", ""},
+		{"autostart migrate_downtime migrate_speed vmstatestorage", Kept, "", false, "not used in a lab's life", ""},
+		{"lock template unusedN", Kept, "", false, "not copied into a clone", ""},
+		{"digest meta parent snaptime vmstate snapstate runningcpu runningmachine running-nets-host-mtu", Kept, "", false, "PVE's own", ""},
 	}
 }
 
@@ -144,13 +145,13 @@ func exception(key, value string) (inheritance, bool) {
 	isDevice := strings.HasPrefix(key, "hostpci") || strings.HasPrefix(key, "usb")
 	switch {
 	case isDevice && strings.HasPrefix(strings.TrimPrefix(value, "host="), "spice"):
-		return inheritance{key, Kept, "", false, "of the console"}, true
+		return inheritance{key, Kept, "", false, "of the console", ""}, true
 	case isDevice && optionOf(value, "mapping") == "":
-		return inheritance{key, Refused, "", false, "a device of the node: PVE makes no clone with it for a token (QemuServer.pm 6437-6451)"}, true
+		return inheritance{key, Refused, "", false, "a device of the node, with which PVE makes no clone for a token", "QemuServer.pm 6437-6451"}, true
 	case key == "hotplug" && !strings.Contains(value, "cpu") && !strings.Contains(value, "memory"):
-		return inheritance{key, Kept, "", false, "only devices are plugged in"}, true
+		return inheritance{key, Kept, "", false, "only devices are plugged in", ""}, true
 	case key == "cicustom" && optionOf(value, "user") != "":
-		return inheritance{key, Refused, "", false, "its user data replaces the account and the key that labctl logs in with"}, true
+		return inheritance{key, Refused, "", false, "its user data replaces the account and the key that labctl logs in with", ""}, true
 	}
 	return inheritance{}, false
 }
@@ -172,7 +173,7 @@ func rowOf(key, value string) inheritance {
 			}
 		}
 	}
-	return inheritance{key, Reported, "", false, unknownKey}
+	return inheritance{key, Reported, "", false, unknownKey, ""}
 }
 
 // toReset are the keys of a configuration that `up` sets to PVE's default, by deleting them.

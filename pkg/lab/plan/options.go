@@ -32,7 +32,7 @@ func inheritedOptions(template inventory.Config) []Inheritance {
 			found = append(found, Inheritance{"net0 " + option.Key, option.Value, Reported, false, "the clones' network keeps it, also on another bridge"})
 		}
 	}
-	slot, _ := osSlot(template)
+	slot, _ := OSSlot(template)
 	for _, option := range optionsOf(template.Raw[slot]) {
 		if IsThrottle(option.Key) || option.Value == "1" && slices.Contains(strings.Fields(oddDriveOptions), option.Key) {
 			found = append(found, Inheritance{slot + " " + option.Key, option.Value, Reported, true, "it holds for the OS disk, and so for boot and preparation; the data disk is made without it"})
