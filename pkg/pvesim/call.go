@@ -14,6 +14,8 @@ type call struct {
 	params params
 	upload *upload
 	method *method // nil for the directory of the API, which the schema does not have
+	// noWorker is the fault that pvedaemon does not learn its worker's UPID.
+	noWorker bool
 }
 
 // upload is the file part of a multipart request.
@@ -61,8 +63,27 @@ func (k *call) node() string { return k.params.text("node") }
 
 // fork starts a task of the caller and returns its UPID.
 func (k *call) fork(kind, id string, steps ...step) (any, error) {
+	if k.noWorker {
+		return nil, k.loseWorker(kind, id)
+	}
 	return k.Cluster.fork(k.node(), kind, id, k.who, steps...).upid, nil
 }
+
+// loseWorker is a fork of which pvedaemon's parent reads no UPID: SIGCHLD of another worker cut its read short
+// (PVE/RESTEnvironment.pm, fork_worker). What the handler wrote before it stays: a create has written and locked the VM's
+// configuration (API2/Qemu.pm, create_vm), and its task is listed although nothing is known of it; a clone writes in its
+// worker, so that nothing is left (pve-api findings 5 and 7 of the second recording).
+func (k *call) loseWorker(kind, id string) error {
+	if kind == "qmcreate" {
+		t := k.newTask(k.node(), kind, id, k.who)
+		t.lost, t.ended, t.status = true, t.started, errNoTaskFile
+		k.tasks = append(k.tasks, t)
+	}
+	return failure("got no worker upid - start worker failed")
+}
+
+// errNoTaskFile is the status of a listed task whose log does not exist.
+const errNoTaskFile = "unable to open file - No such file or directory"
 
 // perform runs the steps of a synchronous call. When they take longer than pveproxy waits the answer is 596, and they
 // go on.

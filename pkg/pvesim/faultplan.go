@@ -88,6 +88,7 @@ func (c *Cluster) requestFault(k *call, method, requestPath string) (instead err
 		if a.Claim {
 			c.claim(k.params)
 		}
+		k.noWorker = k.noWorker || a.NoWorker
 		k.params.lose(a.Lose)
 		answer := a.instead()
 		switch {

@@ -77,6 +77,8 @@ type Action struct {
 	Drop    string   `yaml:"drop"`    // before or after: the connection ends without an answer, before or after the effect
 	Migrate string   `yaml:"migrate"` // the VM of the path has moved to this node
 	Claim   bool     `yaml:"claim"`   // somebody else takes the VMID that the request wants (vmid or newid)
+	// NoWorker answers "got no worker upid - start worker failed" where a task would begin; what is written before stays.
+	NoWorker bool `yaml:"no_worker"`
 
 	// Lose is what gets lost on the way: parameters of a request, such as sshkeys, or options of one, such as scsi1.ssd; with
 	// boot, options of a disk that the configuration keeps but the guest does not get.
@@ -144,13 +146,13 @@ func (f Fault) validate() error {
 func (f Fault) validateAction() error {
 	d := f.Do
 	allowed := map[string]bool{
-		"refuse": f.Request != nil, "drop": f.Request != nil, "migrate": f.Request != nil, "claim": f.Request != nil,
+		"refuse": f.Request != nil, "drop": f.Request != nil, "migrate": f.Request != nil, "claim": f.Request != nil, "no_worker": f.Request != nil,
 		"kill": f.Task != nil, "fail": f.Task != nil || f.Volume != nil, "busy": f.Volume != nil, "full": f.Volume != nil,
 		"timeout": f.Lock != nil, "down": f.Agent != nil, "addresses": f.Agent != nil,
 		"lose": f.Request != nil || f.Boot != nil,
 	}
 	given := map[string]bool{
-		"refuse": d.Refuse != nil, "drop": d.Drop != "", "migrate": d.Migrate != "", "claim": d.Claim, "kill": d.Kill,
+		"refuse": d.Refuse != nil, "drop": d.Drop != "", "migrate": d.Migrate != "", "claim": d.Claim, "no_worker": d.NoWorker, "kill": d.Kill,
 		"fail": d.Fail != "", "busy": d.Busy, "full": d.Full, "timeout": d.Timeout, "down": d.Down,
 		"addresses": d.Addresses != nil, "lose": d.Lose != nil,
 	}

@@ -23,16 +23,12 @@ type task struct {
 	log      []string
 	warnings int
 	worker   *worker
+	lost     bool // it is listed, and nothing else is known of it
 }
 
 // fork makes a task and starts its worker. It returns the UPID.
 func (c *Cluster) fork(node, kind, id string, owner identity, steps ...step) *task {
-	c.lastPID += 1 + c.random.IntN(8)
-	t := &task{
-		node: node, pid: c.lastPID, pstart: c.clock.Sub(c.booted).Milliseconds() / 10,
-		kind: kind, id: id, owner: owner, started: c.clock.Add(c.skew),
-	}
-	t.upid = fmt.Sprintf("UPID:%s:%08X:%08X:%08X:%s:%s:%s:", node, t.pid, t.pstart, t.started.Unix(), kind, id, owner)
+	t := c.newTask(node, kind, id, owner)
 	c.forgetOldTasks()
 	c.tasks = append(c.tasks, t)
 	c.logger.Info("task started", "upid", t.upid)
@@ -41,6 +37,17 @@ func (c *Cluster) fork(node, kind, id string, owner identity, steps ...step) *ta
 	if kill != nil {
 		kill()
 	}
+	return t
+}
+
+// newTask makes the entry of a task that begins now.
+func (c *Cluster) newTask(node, kind, id string, owner identity) *task {
+	c.lastPID += 1 + c.random.IntN(8)
+	t := &task{
+		node: node, pid: c.lastPID, pstart: c.clock.Sub(c.booted).Milliseconds() / 10,
+		kind: kind, id: id, owner: owner, started: c.clock.Add(c.skew),
+	}
+	t.upid = fmt.Sprintf("UPID:%s:%08X:%08X:%08X:%s:%s:%s:", node, t.pid, t.pstart, t.started.Unix(), kind, id, owner)
 	return t
 }
 
@@ -102,7 +109,7 @@ func parseUPID(s string) (upid, bool) {
 
 func (c *Cluster) taskByUPID(s string) (*task, bool) {
 	for _, t := range c.tasks {
-		if t.upid == s {
+		if t.upid == s && !t.lost {
 			return t, true
 		}
 	}

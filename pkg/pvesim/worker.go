@@ -131,10 +131,15 @@ func (w *worker) fail(err error) {
 	w.finish(err)
 }
 
-// interrupt makes the worker fail where it stands, as SIGTERM does.
+// interrupt makes the worker fail where it stands, as SIGTERM does. One that waits for a lock file says so (recording 46,
+// slow.aborted).
 func (w *worker) interrupt() {
+	err := errInterrupted
+	if w.lockWait != nil {
+		err = fmt.Errorf("can't lock file '%s' - %w", w.lockWait.lock.path, errInterrupted)
+	}
 	w.stopWaiting()
-	w.fail(errInterrupted)
+	w.fail(err)
 	w.proceed()
 }
 
