@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,6 +52,9 @@ func newSigner(tb testing.TB) ssh.Signer {
 // newServer has keys but listens nowhere yet.
 func newServer(tb testing.TB) *sshd {
 	tb.Helper()
+	if signal.Ignored(syscall.SIGHUP) { // commands inherit that of a test that nohup runs, and would outlive their client
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	s := &sshd{home: tb.TempDir(), hostKey: newSigner(tb), client: newSigner(tb), conns: map[net.Conn]bool{}}
 	s.changed = sync.NewCond(&s.mu)
 	s.config = &ssh.ServerConfig{PublicKeyCallback: func(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {

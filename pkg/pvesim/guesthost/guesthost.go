@@ -20,9 +20,12 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"labctl/pkg/pvesim"
 	"labctl/pkg/pvesim/owned"
@@ -66,10 +69,19 @@ func New(options Options) (*Machines, error) {
 	if err := sandbox.Clear(); err != nil {
 		return nil, errors.Join(fmt.Errorf("removing what an earlier sandbox left: %w", err), sandbox.Close())
 	}
+	unignoreHangups()
 	return &Machines{
 		options: options, sandbox: sandbox,
 		running: map[string]*machine{}, routes: map[netip.Addr]*machine{}, invented: map[int]netip.Addr{},
 	}, nil
+}
+
+// unignoreHangups lets commands of guests die with their client's connection where this process was started by nohup:
+// programs that it starts inherit a signal that is ignored, but not one that is caught.
+func unignoreHangups() {
+	if signal.Ignored(unix.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP) // nobody reads it
+	}
 }
 
 // Boot starts the SSH server of a VM. Its home and disks are those of the last

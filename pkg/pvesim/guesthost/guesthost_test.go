@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -235,6 +236,8 @@ func TestSignalReachesTheCommand(t *testing.T) {
 const alive = `exec 5>alive; echo started >&5; cat never`
 
 func TestCommandDiesWithItsClient(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as nohup does
+	defer signal.Reset(syscall.SIGHUP)
 	key := newSigner(t)
 	machines := newMachines(t, Options{})
 	guest := boot(t, machines, testSpec(key))
