@@ -145,14 +145,15 @@ func (a *app) importResults(paths []string, target string) error {
 }
 
 func importFile(store *results.Store, path, target string) ([]results.Run, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if target != "" {
-		return store.ImportTarget(filepath.Base(path), target, data)
-	}
-	return store.Import(filepath.Base(path), data)
+	return store.ImportFile(results.File{Name: filepath.Base(path), Data: data, Target: target, Modified: info.ModTime()})
 }
 
 func newResultsExport(a *app) *cobra.Command {

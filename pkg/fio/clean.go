@@ -21,8 +21,8 @@ type cleaned struct {
 var notNumbers = []string{"-nan", "-inf", "nan", "inf", "-Infinity", "Infinity", "NaN"}
 
 // clean blanks what fio and its libraries are known to mix into the JSON: whole lines of warnings when stderr
-// shares the stream, and nan or inf for statistics of nothing.
-func (c cleaned) clean() cleaned {
+// shares the stream, and nan or inf, for which put stands.
+func (c cleaned) clean(put func(word []byte) string) cleaned {
 	out := cleaned{json: make([]byte, 0, len(c.json))}
 	var talk strings.Builder
 	for line := range bytes.Lines(c.json) {
@@ -30,7 +30,7 @@ func (c cleaned) clean() cleaned {
 			talk.Write(line)
 			line = blank(line)
 		}
-		line, n := replaceNotNumbers(line)
+		line, n := replaceNotNumbers(line, put)
 		out.json = append(out.json, line...)
 		out.notNumbers += n
 	}
@@ -61,23 +61,34 @@ func blank(line []byte) []byte {
 	return spaces
 }
 
-// replaceNotNumbers puts 0, right-aligned, in the place of nan and inf outside of strings. The length stays.
-func replaceNotNumbers(line []byte) (out []byte, count int) {
-	out = bytes.Clone(line)
+// sameLength puts 0, right-aligned, so that offsets stay as they were.
+func sameLength(word []byte) string { return strings.Repeat(" ", len(word)-1) + "0" }
+
+// quoted keeps the word for the number that reads it.
+func quoted(word []byte) string { return `"` + string(word) + `"` }
+
+// replaceNotNumbers puts something else in the place of nan and inf outside of strings.
+func replaceNotNumbers(line []byte, put func(word []byte) string) (out []byte, count int) {
 	inString := false
-	for i := 0; i < len(out); i++ {
+	for i := 0; i < len(line); i++ {
 		switch {
-		case out[i] == '\\' && inString:
+		case line[i] == '\\' && inString:
+			out = append(out, line[i])
 			i++
-		case out[i] == '"':
+			if i == len(line) {
+				return out, count
+			}
+		case line[i] == '"':
 			inString = !inString
 		case !inString:
-			if n := notNumberAt(out[i:]); n > 0 {
-				copy(out[i:], strings.Repeat(" ", n-1)+"0")
+			if n := notNumberAt(line[i:]); n > 0 {
+				out = append(out, put(line[i:i+n])...)
 				i += n - 1
 				count++
+				continue
 			}
 		}
+		out = append(out, line[i])
 	}
 	return out, count
 }

@@ -1,111 +1,216 @@
 package fio
 
 import (
+	"errors"
 	"math"
+	"strings"
 	"time"
 )
 
-func (w wireReport) report() *Report {
-	r := &Report{
+// reader turns the numbers of one report into values. It remembers what is wrong with them.
+type reader struct {
+	dialect dialect
+	job     string
+	errs    []error
+	// notNumbers counts the nan and inf of statistics that are missing because of it.
+	notNumbers int
+}
+
+// most is the largest number that a report can mean: more than any storage did, far from overflow.
+const most = 1e18
+
+// refuse remembers a number that cannot be.
+func (r *reader) refuse(key string, n number, why string) {
+	r.errs = append(r.errs, &ValueError{Job: r.job, Key: key, Value: string(n), Reason: why})
+}
+
+// amount is a number that counts something: finite and not negative.
+func (r *reader) amount(key string, n number) Value {
+	switch {
+	case n == "":
+		return Value{}
+	case !n.finite():
+		r.refuse(key, n, "is no number")
+	case n.float() < 0:
+		r.refuse(key, n, "is negative")
+	case n.float() > most:
+		r.refuse(key, n, "is more than any storage does")
+	default:
+		return Known(n.float())
+	}
+	return Value{}
+}
+
+// statistic is a number that fio computes of samples: it is nan or inf when there were none, and missing then.
+func (r *reader) statistic(n number) Value {
+	switch {
+	case n == "":
+		return Value{}
+	case !n.finite():
+		r.notNumbers++
+		return Value{}
+	default:
+		return Known(n.float())
+	}
+}
+
+func (r *reader) duration(key string, n number, unit time.Duration) time.Duration {
+	if f, ok := r.amount(key, n).Get(); ok {
+		return scaled(f, unit)
+	}
+	return 0
+}
+
+// report converts the report.
+func (r *reader) report(w wireReport) *Report {
+	out := &Report{
 		Version:       string(w.Version),
 		Timestamp:     w.time(),
 		GlobalOptions: w.Global.strings(),
 		Jobs:          make([]JobResult, 0, len(w.Jobs)),
 	}
 	for _, job := range w.Jobs {
-		r.Jobs = append(r.Jobs, job.result())
+		out.Jobs = append(out.Jobs, r.jobResult(job, out.GlobalOptions))
 	}
 	for _, disk := range w.DiskUtil {
-		r.DiskUtil = append(r.DiskUtil, disk.util())
+		out.DiskUtil = append(out.DiskUtil, r.disk(disk))
 	}
-	return r
+	out.NotNumbers = r.notNumbers
+	return out
 }
 
 // time prefers milliseconds. The "time" text beside them is in the zone of the machine and not used.
 func (w wireReport) time() time.Time {
-	if ms := w.TimestampMs.int(); ms > 0 {
-		return time.UnixMilli(ms).UTC()
-	}
-	if s := w.Timestamp.int(); s > 0 {
-		return time.Unix(s, 0).UTC()
+	switch {
+	case w.TimestampMs.finite() && w.TimestampMs.float() > 0 && w.TimestampMs.float() < latestSecond*1e3:
+		return time.UnixMilli(int64(w.TimestampMs.float())).UTC()
+	case w.Timestamp.finite() && w.Timestamp.float() > 0 && w.Timestamp.float() < latestSecond:
+		return time.Unix(int64(w.Timestamp.float()), 0).UTC()
 	}
 	return time.Time{}
 }
 
-func (w wireJob) result() JobResult {
+// latestSecond is the end of the year 9999, after which JSON has no times.
+const latestSecond = 253402300800
+
+func (r *reader) jobResult(w wireJob, global map[string]string) JobResult {
+	r.job = string(w.Name)
 	j := JobResult{
 		Name:            string(w.Name),
-		GroupID:         int(w.GroupID.int()),
-		Error:           int(w.Error.int()),
-		Elapsed:         w.Elapsed.duration(time.Second),
-		Runtime:         w.Runtime.duration(time.Millisecond),
+		GroupID:         int(r.amount("groupid", w.GroupID).Or(0)),
+		Error:           r.errno(w.Error),
+		Elapsed:         r.duration("elapsed", w.Elapsed, time.Second),
+		Runtime:         r.duration("job_runtime", w.Runtime, time.Millisecond),
 		Options:         w.Options.strings(),
-		Read:            w.Read.flow(),
-		Write:           w.Write.flow(),
-		Trim:            w.Trim.flow(),
-		Sync:            Sync{Lat: w.Sync.Lat.latency()},
-		UsrCPU:          w.UsrCPU.float(),
-		SysCPU:          w.SysCPU.float(),
-		ContextSwitches: w.Ctx.int(),
-		MajorFaults:     w.MajFaults.int(),
-		MinorFaults:     w.MinFaults.int(),
+		Read:            r.flow("read", w.Read),
+		Write:           r.flow("write", w.Write),
+		Trim:            r.flow("trim", w.Trim),
+		Mixed:           r.flow("mixed", w.Mixed),
+		Sync:            Sync{Lat: r.latency("sync.lat_ns", w.Sync.Lat, 1)},
+		UsrCPU:          r.statistic(w.UsrCPU),
+		SysCPU:          r.statistic(w.SysCPU),
+		ContextSwitches: r.amount("ctx", w.Ctx),
+		MajorFaults:     r.amount("majf", w.MajFaults),
+		MinorFaults:     r.amount("minf", w.MinFaults),
 		IODepthLevel:    w.DepthLevel.depths(),
 		IODepthSubmit:   w.DepthSubmit.depths(),
 		IODepthComplete: w.DepthDone.depths(),
 		LatencyShares:   w.latencyShares(),
-		SteadyState:     w.SteadyState.verdict(),
+		SteadyState:     r.steady(w.SteadyState),
 	}
-	if ms := w.JobStart.int(); ms > 0 {
-		j.Started = time.UnixMilli(ms).UTC()
+	if ms, ok := r.amount("job_start", w.JobStart).Get(); ok && ms > 0 && ms < latestSecond*1e3 {
+		j.Started = time.UnixMilli(int64(ms)).UTC()
+	}
+	option := func(name string) string { return orGlobal(j.Options, global, name) }
+	if r.dialect.latIsClat && option("lat_percentiles") == "1" && option("clat_percentiles") != "1" {
+		for _, flow := range []*Flow{&j.Read, &j.Write, &j.Trim, &j.Mixed} {
+			flow.Lat.Percentiles, flow.Clat.Percentiles = flow.Clat.Percentiles, nil
+		}
+	}
+	if j.Read.Active() || j.Write.Active() || j.Trim.Active() { // asked for both: the sum of what is there already
+		j.Mixed = Flow{}
+	}
+	if verifies(option("verify"), option("rw"), option("readwrite")) {
+		j.Verify, j.Read = j.Read, Flow{}
 	}
 	return j
 }
 
-func (w wireFlow) flow() Flow {
-	return Flow{
-		IOBytes:     w.IOBytes.int(),
-		BytesPerSec: w.BWBytes.float(),
-		IOPS:        w.IOPS.float(),
-		Runtime:     w.Runtime.duration(time.Millisecond),
-		TotalIOs:    w.TotalIOs.int(),
-		ShortIOs:    w.ShortIOs.int(),
-		DropIOs:     w.DropIOs.int(),
-		Slat:        w.Slat.latency(),
-		Clat:        w.Clat.latency(),
-		Lat:         w.Lat.latency(),
-		BWSamples: Spread{
-			Min: w.BWMin.kib(), Max: w.BWMax.kib(), Mean: w.BWMean.kib(), Stddev: w.BWDev.kib(),
-			Samples: w.BWSamples.int(),
-		},
-		IOPSSamples: Spread{
-			Min: w.IOPSMin.float(), Max: w.IOPSMax.float(), Mean: w.IOPSMean.float(), Stddev: w.IOPSStddev.float(),
-			Samples: w.IOPSSamples.int(),
-		},
-		BWAggPercent: w.BWAgg.float(),
+// orGlobal is an option of a job, else of the global section.
+func orGlobal(options, global map[string]string, name string) string {
+	if value, ok := options[name]; ok {
+		return value
+	}
+	return global[name]
+}
+
+// verifies says that a job writes only, and reads what it wrote back afterwards.
+func verifies(verify string, directions ...string) bool {
+	if verify == "" || verify == "0" || verify == "null" {
+		return false
+	}
+	for _, direction := range directions {
+		switch direction, _, _ = strings.Cut(direction, ":"); direction {
+		case "write", "randwrite", "trimwrite", "randtrimwrite":
+			return true
+		}
+	}
+	return false
+}
+
+// errno is the error of a job; fio counts from 1.
+func (r *reader) errno(n number) int {
+	return int(min(r.amount("error", n).Or(0), math.MaxInt32))
+}
+
+func (r *reader) steady(w *wireSteady) *SteadyState {
+	if w == nil {
+		return nil
+	}
+	s := &SteadyState{
+		Criterion:       string(w.Criterion),
+		Duration:        r.duration("steadystate.duration", w.Duration, time.Second),
+		Attained:        r.amount("steadystate.attained", w.Attained).Or(0) != 0,
+		Measured:        string(w.Measured),
+		MaxDeviation:    r.statistic(w.MaxDeviation),
+		Slope:           r.statistic(w.Slope),
+		MeanBytesPerSec: r.statistic(w.Data.BWMean),
+		MeanIOPS:        r.statistic(w.Data.IOPSMean),
+	}
+	for _, n := range w.Data.BW {
+		s.BytesPerSec = append(s.BytesPerSec, r.statistic(n).Or(0))
+	}
+	for _, n := range w.Data.IOPS {
+		s.IOPS = append(s.IOPS, r.statistic(n).Or(0))
+	}
+	return s
+}
+
+func (r *reader) disk(w wireDisk) DiskUtil {
+	r.job = ""
+	at := func(key string) string { return "disk_util." + string(w.Name) + "." + key }
+	return DiskUtil{
+		Name:         string(w.Name),
+		ReadIOs:      r.amount(at("read_ios"), w.ReadIOs),
+		WriteIOs:     r.amount(at("write_ios"), w.WriteIOs),
+		ReadMerges:   r.amount(at("read_merges"), w.ReadMerges),
+		WriteMerges:  r.amount(at("write_merges"), w.WriteMerges),
+		ReadSectors:  r.amount(at("read_sectors"), w.ReadSectors),
+		WriteSectors: r.amount(at("write_sectors"), w.WriteSectors),
+		ReadTicks:    r.duration(at("read_ticks"), w.ReadTicks, time.Millisecond),
+		WriteTicks:   r.duration(at("write_ticks"), w.WriteTicks, time.Millisecond),
+		InQueue:      r.duration(at("in_queue"), w.InQueue, time.Millisecond),
+		UtilPercent:  r.statistic(w.Util),
 	}
 }
 
-func (w wireLatency) latency() Latency {
-	l := Latency{
-		MinNs:    w.Min.int(),
-		MaxNs:    w.Max.int(),
-		MeanNs:   w.Mean.float(),
-		StddevNs: w.Stddev.float(),
-		N:        w.N.int(),
-	}
-	for _, p := range w.Percentile {
-		l.Percentiles = append(l.Percentiles, Percentile{Percent: p.key, Ns: p.value.int()})
-	}
-	for _, p := range w.Bins {
-		l.Bins = append(l.Bins, Bin{Ns: int64(scaled(p.key, 1)), Count: p.value.int()})
-	}
-	return l
-}
-
+// depths keeps the shares that are numbers.
 func (s series) depths() Depths {
 	var depths Depths
 	for _, p := range s {
-		depths = append(depths, DepthShare{Depth: int(scaled(p.key, 1)), Percent: p.value.float()})
+		if p.value.finite() {
+			depths = append(depths, DepthShare{Depth: int(scaled(p.key, 1)), Percent: p.value.float()})
+		}
 	}
 	return depths
 }
@@ -118,6 +223,9 @@ func (w wireJob) latencyShares() []LatencyShare {
 		unit   time.Duration
 	}{{w.LatencyNs, time.Nanosecond}, {w.LatencyUs, time.Microsecond}, {w.LatencyMs, time.Millisecond}} {
 		for _, p := range table.series {
+			if !p.value.finite() {
+				continue
+			}
 			share := LatencyShare{Percent: p.value.float()}
 			if !p.open {
 				share.Below = scaled(p.key, table.unit)
@@ -127,53 +235,6 @@ func (w wireJob) latencyShares() []LatencyShare {
 	}
 	return shares
 }
-
-func (w *wireSteady) verdict() *SteadyState {
-	if w == nil {
-		return nil
-	}
-	s := &SteadyState{
-		Criterion:       string(w.Criterion),
-		Duration:        w.Duration.duration(time.Second),
-		Attained:        w.Attained.int() != 0,
-		Measured:        string(w.Measured),
-		MaxDeviation:    w.MaxDeviation.float(),
-		Slope:           w.Slope.float(),
-		MeanBytesPerSec: w.Data.BWMean.float(),
-		MeanIOPS:        w.Data.IOPSMean.float(),
-	}
-	for _, n := range w.Data.BW {
-		s.BytesPerSec = append(s.BytesPerSec, n.float())
-	}
-	for _, n := range w.Data.IOPS {
-		s.IOPS = append(s.IOPS, n.float())
-	}
-	return s
-}
-
-func (w wireDisk) util() DiskUtil {
-	d := DiskUtil{
-		Name:        string(w.Name),
-		ReadIOs:     w.ReadIOs.int(),
-		WriteIOs:    w.WriteIOs.int(),
-		ReadMerges:  w.ReadMerges.int(),
-		WriteMerges: w.WriteMerges.int(),
-		ReadTicks:   w.ReadTicks.duration(time.Millisecond),
-		WriteTicks:  w.WriteTicks.duration(time.Millisecond),
-		InQueue:     w.InQueue.duration(time.Millisecond),
-		UtilPercent: w.Util.float(),
-	}
-	if w.ReadSectors != nil && w.WriteSectors != nil {
-		d.HasSectors = true
-		d.ReadSectors, d.WriteSectors = w.ReadSectors.int(), w.WriteSectors.int()
-	}
-	return d
-}
-
-// kib converts from KiB, the unit of fio's bandwidth statistics, to bytes.
-func (n number) kib() float64 { return n.float() * 1024 }
-
-func (n number) duration(unit time.Duration) time.Duration { return scaled(n.float(), unit) }
 
 // scaled is value × unit, limited to what a Duration holds.
 func scaled(value float64, unit time.Duration) time.Duration {
@@ -186,3 +247,6 @@ func scaled(value float64, unit time.Duration) time.Duration {
 		return time.Duration(product)
 	}
 }
+
+// problem joins what is wrong; nil if nothing is.
+func (r *reader) problem() error { return errors.Join(r.errs...) }

@@ -9,6 +9,9 @@ import (
 // ErrNoReport means that the output of fio has no JSON report at all.
 var ErrNoReport = errors.New("no fio JSON report found")
 
+// ErrSeveralRuns means that the output has the reports of several runs of fio, where one was expected.
+var ErrSeveralRuns = errors.New("reports of several runs of fio in one output")
+
 // TruncatedError is a report whose JSON was cut short, for example because fio was killed or the disk was full.
 // It is an io.ErrUnexpectedEOF.
 type TruncatedError struct {
@@ -49,7 +52,32 @@ type JobError struct {
 	Reason string
 }
 
-// Error names the job and the reason.
+// Error names the job, and says it as fio does: err= and its words.
 func (e *JobError) Error() string {
-	return fmt.Sprintf("fio job %q failed: %s (errno %d)", e.Job, e.Reason, e.Errno)
+	return fmt.Sprintf("fio job %q ended with err=%d: %s", e.Job, e.Errno, e.Reason)
+}
+
+// ValueError is a number that cannot be: no number, negative, or beyond all measure.
+type ValueError struct {
+	Job string
+	// Key is the place of the number in the job, for example "write.iops"; Value is the number as it stands there.
+	Key, Value, Reason string
+}
+
+// Error names the number, its value and its place.
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("fio job %q: %s is %.40q, which %s", e.Job, e.Key, e.Value, e.Reason)
+}
+
+// ContradictionError is a report that says one thing twice, and differently.
+type ContradictionError struct {
+	// Job and Place say where, for example the direction "write".
+	Job, Place string
+	// First and Second are the two numbers with their names; both are in this unit.
+	First, Second, Unit string
+}
+
+// Error has both numbers.
+func (e *ContradictionError) Error() string {
+	return fmt.Sprintf("fio job %q contradicts itself: %s: %s, but %s (%s): the report was changed, or has units that labctl does not know", e.Job, e.Place, e.First, e.Second, e.Unit)
 }

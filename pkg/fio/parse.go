@@ -11,25 +11,83 @@ import (
 	"strings"
 )
 
-// ParseReport reads what fio printed with --output-format=json or json+. Warnings around the JSON, and whole lines
-// of them inside it, become Talk. Of several reports (--status-interval) the last one counts.
-// JSON that ends early is a *TruncatedError, other damage a *SyntaxError, no JSON at all an ErrNoReport.
+// MaxReportBytes bounds what is read as the output of one fio: 4096 jobs with histograms fit.
+const MaxReportBytes = 32 << 20
+
+// ParseReport reads what one fio printed with --output-format=json or json+. Warnings around the JSON, and whole lines
+// of them inside it, become Talk. Of the reports of one run (--status-interval) the last one counts.
+// JSON that ends early is a *TruncatedError, other damage a *SyntaxError, no JSON at all an ErrNoReport, reports of
+// several runs an ErrSeveralRuns.
 func ParseReport(data []byte) (*Report, error) {
+	reports, err := ParseReports(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(reports) > 1 {
+		return nil, fmt.Errorf("%w: %d of them", ErrSeveralRuns, len(reports))
+	}
+	return reports[0], nil
+}
+
+// ParseReports reads a file with the reports of one or several runs of fio: one after the other, or in a JSON array.
+// The text may be UTF-8 or UTF-16.
+func ParseReports(data []byte) ([]*Report, error) {
+	if len(data) > MaxReportBytes {
+		return nil, fmt.Errorf("the output of fio has %d bytes, more than the %d that labctl reads", len(data), MaxReportBytes)
+	}
+	data, err := toUTF8(data)
+	if err != nil {
+		return nil, err
+	}
 	docs, err := findReports(data)
 	if err != nil {
 		return nil, err
 	}
-	last := docs[len(docs)-1]
+	var reports []*Report
+	at := int64(0)
+	for i, doc := range docs {
+		report, err := doc.report()
+		if err != nil {
+			return nil, err
+		}
+		after := doc.end
+		if i == len(docs)-1 {
+			after = int64(len(data))
+		}
+		report.Talk = talkOf(data[at:doc.start], doc.talk, data[doc.end:after])
+		report.Text = data[doc.start:doc.end]
+		at = doc.end
+		if last := len(reports) - 1; last >= 0 && report.continues(reports[last]) {
+			report.Talk = talkOf([]byte(reports[last].Talk), report.Talk, nil)
+			reports[last] = report
+			continue
+		}
+		reports = append(reports, report)
+	}
+	return reports, nil
+}
+
+// report decodes one document.
+func (d document) report() (*Report, error) {
+	if depth := nesting(d.json); depth > maxNesting {
+		return nil, &SyntaxError{Offset: d.start, Err: fmt.Errorf("values nest %d deep, and fio's at most %d", depth, maxNesting)}
+	}
 	var wire wireReport
-	if err := json.Unmarshal(last.json, &wire); err != nil {
-		return nil, &SyntaxError{Offset: last.start + decodeOffset(err), Err: err}
+	if err := json.Unmarshal(d.json, &wire); err != nil {
+		return nil, &SyntaxError{Offset: d.start + decodeOffset(err), Err: err}
 	}
 	if len(wire.Jobs) == 0 {
-		return nil, &SyntaxError{Offset: last.start, Err: errNoJobs}
+		return nil, &SyntaxError{Offset: d.start, Err: errNoJobs}
 	}
-	report := wire.report()
-	report.NotNumbers = last.notNumbers
-	report.Talk = talkAround(data, docs)
+	dialect, warning := dialectOf(string(wire.Version))
+	r := reader{dialect: dialect}
+	report := r.report(wire)
+	if err := r.problem(); err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		report.Warnings = append(report.Warnings, warning)
+	}
 	return report, nil
 }
 
@@ -48,31 +106,39 @@ var (
 	objectStart = regexp.MustCompile(`^\{\s*("|$)`)
 )
 
-// maxCandidates bounds the search in text that is full of braces but has no report.
-const maxCandidates = 64
+const (
+	// maxCandidates bounds the search in text that is full of braces but has no report.
+	maxCandidates = 64
+	// maxReports bounds the reports of one file: an hour of --status-interval=1 fits.
+	maxReports = 4096
+)
 
 // findReports returns all reports in data, at least one, or the error that describes best why there is none.
 func findReports(data []byte) ([]document, error) {
 	var docs []document
 	var firstErr error
 	at := int64(0)
-	for range maxCandidates {
+	for tries := 0; tries < maxCandidates; {
 		start, certain := nextObject(data, at)
 		if start < 0 {
 			break
 		}
 		doc, err := readDocument(data, start)
 		switch {
+		case err == nil && isReport(doc.json) && len(docs) == maxReports:
+			return nil, fmt.Errorf("more than %d reports of fio in one file", maxReports)
 		case err == nil && isReport(doc.json):
 			docs = append(docs, doc)
 			at = doc.end
 		case err == nil:
 			at = doc.end
+			tries++
 		case certain:
 			return nil, err
 		default:
 			firstErr = cmp.Or(firstErr, err)
 			at = start + 1
+			tries++
 		}
 	}
 	switch {
@@ -105,10 +171,13 @@ func nextObject(data []byte, at int64) (start int64, certain bool) {
 
 // readDocument reads the JSON object at start. When it is broken by lines of talk, they are blanked out and it is read again.
 func readDocument(data []byte, start int64) (document, error) {
+	if end, ok := balancedEnd(data[start:]); ok && json.Valid(data[start:start+end]) {
+		return document{cleaned: cleaned{json: data[start : start+end]}, start: start, end: start + end}, nil
+	}
 	clean := cleaned{json: data[start:]}
 	end, err := objectEnd(clean.json)
 	if err != nil {
-		clean = clean.clean()
+		clean = clean.clean(sameLength)
 		end, err = objectEnd(clean.json)
 	}
 	switch {
@@ -117,8 +186,52 @@ func readDocument(data []byte, start int64) (document, error) {
 	case err != nil:
 		return document{}, &SyntaxError{Offset: start + decodeOffset(err), Err: err}
 	}
-	clean.json = data[start : start+end]
-	return document{cleaned: clean.clean(), start: start, end: start + end}, nil
+	clean = cleaned{json: data[start : start+end]}
+	return document{cleaned: clean.clean(quoted), start: start, end: start + end}, nil
+}
+
+// balancedEnd is where the brackets that text begins with are all closed.
+func balancedEnd(text []byte) (int64, bool) {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return int64(i + 1), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// maxNesting is deeper than any report of fio, which nests 8 deep.
+const maxNesting = 32
+
+// nesting is how deep the values of a JSON text nest.
+func nesting(text []byte) int {
+	depth, deepest, inString := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }
 
 // objectEnd is the length of the JSON value that text begins with.
@@ -149,18 +262,11 @@ func decodeOffset(err error) int64 {
 	return 0
 }
 
-// talkAround is everything in data that is not JSON, without empty lines.
-func talkAround(data []byte, docs []document) string {
-	var parts []string
-	at := int64(0)
-	for _, doc := range docs {
-		parts = append(parts, string(data[at:doc.start]), doc.talk)
-		at = doc.end
-	}
-	parts = append(parts, string(data[at:]))
+// talkOf is what stands around and inside one report, without empty lines and what separates reports of an array.
+func talkOf(before []byte, inside string, after []byte) string {
 	var talk []string
-	for line := range strings.Lines(strings.Join(parts, "\n")) {
-		if line = strings.TrimSpace(line); line != "" {
+	for line := range strings.Lines(string(before) + "\n" + inside + "\n" + string(after)) {
+		if line = strings.TrimSpace(line); strings.Trim(line, "[],") != "" {
 			talk = append(talk, strings.ToValidUTF8(line, "�"))
 		}
 	}

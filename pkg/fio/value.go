@@ -25,6 +25,14 @@ func Known(number float64) Value {
 // Get returns the number; false says that it is unknown.
 func (v Value) Get() (number float64, known bool) { return v.number, v.known }
 
+// Or is the number, or a substitute where it is unknown.
+func (v Value) Or(substitute float64) float64 {
+	if !v.known {
+		return substitute
+	}
+	return v.number
+}
+
 // IsKnown says whether there is a number.
 func (v Value) IsKnown() bool { return v.known }
 

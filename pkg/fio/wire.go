@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,12 +16,12 @@ import (
 // convert.go turns them into the exported types.
 
 type wireReport struct {
-	Version     text       `json:"fio version"`
-	Timestamp   number     `json:"timestamp"`
-	TimestampMs number     `json:"timestamp_ms"`
-	Global      textMap    `json:"global options"`
-	Jobs        []wireJob  `json:"jobs"`
-	DiskUtil    []wireDisk `json:"disk_util"`
+	Version     text           `json:"fio version"`
+	Timestamp   number         `json:"timestamp"`
+	TimestampMs number         `json:"timestamp_ms"`
+	Global      textMap        `json:"global options"`
+	Jobs        list[wireJob]  `json:"jobs"`
+	DiskUtil    list[wireDisk] `json:"disk_util"`
 }
 
 type wireJob struct {
@@ -34,6 +35,7 @@ type wireJob struct {
 	Read        wireFlow    `json:"read"`
 	Write       wireFlow    `json:"write"`
 	Trim        wireFlow    `json:"trim"`
+	Mixed       wireFlow    `json:"mixed"`
 	Sync        wireSync    `json:"sync"`
 	UsrCPU      number      `json:"usr_cpu"`
 	SysCPU      number      `json:"sys_cpu"`
@@ -49,20 +51,25 @@ type wireJob struct {
 	SteadyState *wireSteady `json:"steadystate"`
 }
 
+// wireFlow has the keys of all versions: slat, clat and lat are microseconds of fio 2, the others nanoseconds.
 type wireFlow struct {
 	IOBytes     number      `json:"io_bytes"`
+	IOKBytes    number      `json:"io_kbytes"`
 	BWBytes     number      `json:"bw_bytes"`
+	BW          number      `json:"bw"`
 	IOPS        number      `json:"iops"`
 	Runtime     number      `json:"runtime"`
 	TotalIOs    number      `json:"total_ios"`
 	ShortIOs    number      `json:"short_ios"`
 	DropIOs     number      `json:"drop_ios"`
+	SlatUs      wireLatency `json:"slat"`
+	ClatUs      wireLatency `json:"clat"`
+	LatUs       wireLatency `json:"lat"`
 	Slat        wireLatency `json:"slat_ns"`
 	Clat        wireLatency `json:"clat_ns"`
 	Lat         wireLatency `json:"lat_ns"`
 	BWMin       number      `json:"bw_min"`
 	BWMax       number      `json:"bw_max"`
-	BWAgg       number      `json:"bw_agg"`
 	BWMean      number      `json:"bw_mean"`
 	BWDev       number      `json:"bw_dev"`
 	BWSamples   number      `json:"bw_samples"`
@@ -95,73 +102,65 @@ type wireSteady struct {
 	MaxDeviation number `json:"max_deviation"`
 	Slope        number `json:"slope"`
 	Data         struct {
-		BWMean   number   `json:"bw_mean"`
-		IOPSMean number   `json:"iops_mean"`
-		BW       []number `json:"bw"`
-		IOPS     []number `json:"iops"`
+		BWMean   number       `json:"bw_mean"`
+		IOPSMean number       `json:"iops_mean"`
+		BW       list[number] `json:"bw"`
+		IOPS     list[number] `json:"iops"`
 	} `json:"data"`
 }
 
 type wireDisk struct {
-	Name         text    `json:"name"`
-	ReadIOs      number  `json:"read_ios"`
-	WriteIOs     number  `json:"write_ios"`
-	ReadSectors  *number `json:"read_sectors"`
-	WriteSectors *number `json:"write_sectors"`
-	ReadMerges   number  `json:"read_merges"`
-	WriteMerges  number  `json:"write_merges"`
-	ReadTicks    number  `json:"read_ticks"`
-	WriteTicks   number  `json:"write_ticks"`
-	InQueue      number  `json:"in_queue"`
-	Util         number  `json:"util"`
+	Name         text   `json:"name"`
+	ReadIOs      number `json:"read_ios"`
+	WriteIOs     number `json:"write_ios"`
+	ReadSectors  number `json:"read_sectors"`
+	WriteSectors number `json:"write_sectors"`
+	ReadMerges   number `json:"read_merges"`
+	WriteMerges  number `json:"write_merges"`
+	ReadTicks    number `json:"read_ticks"`
+	WriteTicks   number `json:"write_ticks"`
+	InQueue      number `json:"in_queue"`
+	Util         number `json:"util"`
 }
 
-// number is any number fio prints: integer or float, bare or quoted, null for none.
-// It keeps the text, so that 64-bit counters lose nothing.
+// number is any number fio prints: integer or float, bare or quoted. It keeps the text, so that 64-bit counters lose
+// nothing, and "" where there is none.
 type number string
 
-// UnmarshalJSON accepts every spelling of a number.
+// UnmarshalJSON accepts every spelling of a number, nan and inf among them.
 func (n *number) UnmarshalJSON(data []byte) error {
 	word := string(bytes.Trim(data, `"`))
 	switch word {
-	case "null", "":
-		word = "0"
+	case "null":
+		word = ""
 	case "true":
 		word = "1"
 	case "false":
 		word = "0"
 	}
-	if _, err := strconv.ParseFloat(word, 64); err != nil {
+	if _, err := strconv.ParseFloat(strings.TrimPrefix(word, "-"), 64); err != nil && word != "" && !errors.Is(err, strconv.ErrRange) {
 		return fmt.Errorf("%s is not a number", excerpt(data))
 	}
 	*n = number(word)
 	return nil
 }
 
-// float is the number, 0 when it is not finite.
+// float is the number; it may be infinite or no number.
 func (n number) float() float64 {
 	f, err := strconv.ParseFloat(string(n), 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return math.NaN() // "-nan", and nothing else that UnmarshalJSON lets through
 	}
 	return f
 }
 
-// int is the number rounded towards zero and limited to what an int64 holds:
-// fio prints unsigned counters, and the largest of them for a minimum of nothing.
-func (n number) int() int64 {
-	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
-		return i
-	}
-	switch f := n.float(); {
-	case f >= math.MaxInt64:
-		return math.MaxInt64
-	case f <= math.MinInt64:
-		return math.MinInt64
-	default:
-		return int64(f)
-	}
+// finite says that there is a number, and not nan or inf.
+func (n number) finite() bool {
+	return n != "" && !math.IsNaN(n.float()) && !math.IsInf(n.float(), 0)
 }
+
+// largest says that the number is the largest of 64 bits, with which fio begins a minimum; some print it as -1.
+func (n number) largest() bool { return n == "18446744073709551615" || n == "-1" }
 
 // text is a string; another program may have turned it into a number or null.
 type text string
@@ -176,8 +175,75 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// maxItems bounds every list and table of a report: fio runs at most 4096 jobs (REAL_MAX_JOBS in fio.h), a
+// histogram has 1856 bins (FIO_IO_U_PLAT_NR in stat.h).
+const maxItems = 4096
+
+var errTooMany = fmt.Errorf("more than %d items in one list of the report", maxItems)
+
+// list is an array with at most maxItems values.
+type list[T any] []T
+
+// UnmarshalJSON reads one value after the other, so that nothing large is made of a long list.
+func (l *list[T]) UnmarshalJSON(data []byte) error {
+	*l = nil
+	return eachValue(data, '[', func(decoder *json.Decoder) error {
+		var item T
+		if err := decoder.Decode(&item); err != nil {
+			return err
+		}
+		*l = append(*l, item)
+		return nil
+	})
+}
+
+// eachValue calls read for every item of an array, or for every key of an object. null has none.
+func eachValue(data []byte, open json.Delim, read func(*json.Decoder) error) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	first, err := decoder.Token()
+	if err != nil || first == nil {
+		return err
+	}
+	if first != open {
+		return fmt.Errorf("%s stands where %s is expected", excerpt(data), open)
+	}
+	for items := 0; decoder.More(); items++ {
+		if items == maxItems {
+			return errTooMany
+		}
+		if err := read(decoder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // textMap is an object of options.
 type textMap map[string]text
+
+// UnmarshalJSON reads the object.
+func (m *textMap) UnmarshalJSON(data []byte) error {
+	read := textMap{}
+	err := eachValue(data, '{', func(decoder *json.Decoder) error {
+		name, value, err := member[text](decoder)
+		read[name] = value
+		return err
+	})
+	if err == nil && !bytes.Equal(data, []byte("null")) {
+		*m = read
+	}
+	return err
+}
+
+// member reads a key and its value.
+func member[T any](decoder *json.Decoder) (name string, value T, err error) {
+	token, err := decoder.Token()
+	if err != nil {
+		return "", value, err
+	}
+	err = decoder.Decode(&value)
+	return fmt.Sprint(token), value, err
+}
 
 func (m textMap) strings() map[string]string {
 	if m == nil {
@@ -201,23 +267,21 @@ type point struct {
 
 // UnmarshalJSON reads the object; keys that are no number are passed over.
 func (s *series) UnmarshalJSON(data []byte) error {
-	var object map[string]number
-	if err := json.Unmarshal(data, &object); err != nil {
-		return err
-	}
 	*s = nil
-	for name, value := range object {
+	err := eachValue(data, '{', func(decoder *json.Decoder) error {
+		name, value, err := member[number](decoder)
 		word, open := strings.CutPrefix(name, ">=")
-		key, err := strconv.ParseFloat(word, 64)
-		if err != nil || math.IsNaN(key) || math.IsInf(key, 0) {
-			continue
+		key, parseErr := strconv.ParseFloat(word, 64)
+		if err != nil || parseErr != nil || math.IsNaN(key) || math.IsInf(key, 0) {
+			return err
 		}
 		*s = append(*s, point{key: key, open: open, value: value})
-	}
+		return nil
+	})
 	slices.SortFunc(*s, func(a, b point) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), compareBool(a.open, b.open), cmp.Compare(a.value, b.value))
 	})
-	return nil
+	return err
 }
 
 func compareBool(a, b bool) int {

@@ -3,6 +3,7 @@ package report
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,10 +101,10 @@ func sandboxRun() *results.Run {
 
 // flow is what a job reports of one direction after ten seconds.
 func flow(iops, bs float64) fio.Flow {
-	n := int64(iops * 10)
+	n := fio.Known(math.Floor(iops * 10))
 	return fio.Flow{
-		IOPS: iops, BytesPerSec: iops * bs, IOBytes: int64(iops*bs) * 10, TotalIOs: n, Runtime: 10 * time.Second,
-		Clat: fio.Latency{N: n, MeanNs: 1e9 / iops, MaxNs: int64(9e9 / iops), Percentiles: []fio.Percentile{
+		IOPS: fio.Known(iops), BytesPerSec: fio.Known(iops * bs), IOBytes: fio.Known(math.Floor(iops*bs) * 10), TotalIOs: n, Runtime: 10 * time.Second,
+		Clat: fio.Latency{N: n, MeanNs: fio.Known(1e9 / iops), MaxNs: fio.Known(math.Floor(9e9 / iops)), Percentiles: []fio.Percentile{
 			{Percent: 50, Ns: int64(9e8 / iops)}, {Percent: 99, Ns: int64(4e9 / iops)}, {Percent: 99.9, Ns: int64(6e9 / iops)},
 		}},
 	}

@@ -20,6 +20,9 @@ func (t *Trial) derive(outputs []Output) {
 	report, err := parse(raw)
 	if report != nil {
 		t.Said = said(report.Talk)
+		for _, warning := range report.Warnings {
+			t.Findings = append(t.Findings, Finding{Rule: "fio-version", Severity: Warning, Evidence: warning})
+		}
 	}
 	t.Said = append(t.Said, said(string(stderr))...)
 	if t.Error == "" && err == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,48 +26,111 @@ const (
 // importedTarget is the target of a report that does not say where it was measured.
 const importedTarget = "imported"
 
-// Import stores the runs found in data and returns them: an export of labctl, a result file of the blog's run.py,
-// or the JSON report of one fio process. name is the file's name. Importing the same data again changes nothing.
-func (s *Store) Import(name string, data []byte) ([]Run, error) {
-	return s.ImportTarget(name, importedTarget, data)
+// File is a file to import.
+type File struct {
+	Name string
+	Data []byte
+	// Target is where the reports of fio in it were measured; other formats say so themselves. "" is "imported".
+	Target string
+	// Modified is when the file was written last: reports without a time of their own get it. It may be zero.
+	Modified time.Time
 }
 
-// ImportTarget is Import for the report of one fio process that was measured on the target of this name.
-// The other formats say themselves what was measured where, and target is not used.
-func (s *Store) ImportTarget(name, target string, data []byte) ([]Run, error) {
-	run, err := s.importData(filepath.Base(name), cmp.Or(target, importedTarget), data)
+// Import is ImportFile of a name and data alone.
+func (s *Store) Import(name string, data []byte) ([]Run, error) {
+	return s.ImportFile(File{Name: name, Data: data})
+}
+
+// ImportFile stores the runs found in a file and returns them: an export of labctl, a result file of the blog's run.py,
+// or JSON reports of fio. Importing the same data again changes nothing.
+func (s *Store) ImportFile(file File) ([]Run, error) {
+	run, err := s.importData(file)
 	if err != nil {
-		return nil, fmt.Errorf("importing %s: %w", name, err)
+		return nil, fmt.Errorf("importing %s: %w", file.Name, err)
 	}
 	return []Run{*run}, nil
 }
 
-func (s *Store) importData(name, target string, data []byte) (*Run, error) {
-	fields, err := objectFields(data)
+func (s *Store) importData(file File) (*Run, error) {
+	fields, err := objectFields(file.Data)
 	switch {
 	case err == nil && hasField(fields, exportField):
-		return s.importExport(data)
+		return s.importExport(file.Data)
 	case err == nil && !hasField(fields, "fio version"):
 		reports, err := runPyReports(fields)
 		if err != nil {
 			return nil, err
 		}
-		return s.importReports(importOf(name, importerRunPy, data), reports)
-	default: // fio's report, maybe with talk around it
-		report, err := fio.ParseReport(data)
+		return s.importReports(importOf(file, importerRunPy), reports)
+	default: // reports of fio, maybe with talk around them
+		found, err := fioReports(file)
 		if err != nil {
 			return nil, err
 		}
-		found := foundReport{target: target, workload: cmp.Or(report.Jobs[0].Name, "unnamed"), raw: data, report: report}
-		return s.importReports(importOf(name, importerFio, data), []foundReport{found})
+		return s.importReports(importOf(file, importerFio), found)
 	}
 }
 
-// foundReport is one fio report of an imported file.
+// foundReport is one workload that fio reported in an imported file.
 type foundReport struct {
 	target, workload string
+	block            int
+	group            string // of those that ran at the same time
 	raw              []byte
 	report           *fio.Report
+	findings         []Finding
+}
+
+// fioReports finds the workloads in the reports of fio. A workload that was run several times counts as blocks; another
+// one of the same name gets a number.
+func fioReports(file File) ([]foundReport, error) {
+	reports, err := fio.ParseReports(file.Data)
+	if err != nil {
+		return nil, err
+	}
+	var found []foundReport
+	for i, report := range reports {
+		parts := report.Workloads()
+		for _, part := range parts {
+			f := foundReport{target: cmp.Or(file.Target, importedTarget), report: part, raw: part.Raw()}
+			if len(reports) == 1 && len(parts) == 1 {
+				f.raw = file.Data
+			}
+			if part.Together {
+				f.group = fmt.Sprintf("%d-%d", i+1, part.Jobs[0].GroupID)
+			}
+			if part.Timestamp.IsZero() && !file.Modified.IsZero() {
+				part.Timestamp = file.Modified.UTC().Truncate(time.Second)
+				f.findings = append(f.findings, Finding{Rule: "no-timestamp", Severity: Note, Evidence: "fio did not say when it ended; the time is that of the file"})
+			}
+			f.name(found)
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
+// name gives the workload a name and a block that no earlier one of the file has.
+func (f *foundReport) name(earlier []foundReport) {
+	job := f.report.Jobs[0]
+	base := cmp.Or(job.Name, "unnamed")
+	f.workload, f.block = base, 1
+	for n := 2; ; n++ {
+		same := func(e foundReport) bool { return e.workload == f.workload }
+		at := slices.IndexFunc(earlier, same)
+		if at < 0 {
+			return
+		}
+		if maps.Equal(earlier[at].report.Jobs[0].Options, job.Options) {
+			for _, e := range earlier {
+				if same(e) {
+					f.block++
+				}
+			}
+			return
+		}
+		f.workload = fmt.Sprintf("%s-%d", base, n)
+	}
 }
 
 // runPyReports finds the reports in the result file of a run.py, oldest first.
@@ -82,7 +146,7 @@ func runPyReports(targets []field) ([]foundReport, error) {
 			if err != nil {
 				return nil, notAResultFile(target.name+"/"+workload.name, err)
 			}
-			found = append(found, foundReport{target.name, workload.name, workload.value, report})
+			found = append(found, foundReport{target: target.name, workload: workload.name, block: 1, raw: workload.value, report: report})
 		}
 	}
 	if len(found) == 0 {
@@ -97,10 +161,11 @@ func notAResultFile(place string, err error) error {
 }
 
 // importOf is the run of an imported file as far as it can be known before the reports are looked at.
-func importOf(name, importer string, data []byte) Run {
+func importOf(file File, importer string) Run {
+	name := filepath.Base(file.Name)
 	return Run{
 		Kind: KindImported, Lab: strings.TrimSuffix(name, filepath.Ext(name)), Title: "Imported from " + name, Blocks: 1,
-		Provenance: Provenance{Importer: importer, Source: name, SourceSHA256: hashOf(data)},
+		Provenance: Provenance{Importer: importer, Source: name, SourceSHA256: hashOf(file.Data)},
 	}
 }
 
@@ -109,8 +174,9 @@ func (s *Store) importReports(run Run, reports []foundReport) (*Run, error) {
 	trials := make([]Trial, len(reports))
 	for i, found := range reports {
 		if found.report.Timestamp.IsZero() {
-			return nil, fmt.Errorf("the report of %s on %s has no timestamp", found.workload, found.target)
+			return nil, fmt.Errorf("the report of %s on %s has no timestamp: import it as a file of its own, whose time counts then", found.workload, found.target)
 		}
+		run.Blocks = max(run.Blocks, found.block)
 		trials[i] = found.trial(i + 1)
 		run.describe(found)
 	}
@@ -133,7 +199,7 @@ func (s *Store) importReports(run Run, reports []foundReport) (*Run, error) {
 
 // trial is what a report says of its trial. fio notes when it ended; before 3.36 the start follows from whole seconds.
 func (found foundReport) trial(seq int) Trial {
-	t := Trial{Seq: seq, Cell: Cell{Block: 1, Target: found.target, Workload: found.workload}}
+	t := Trial{Seq: seq, Cell: Cell{Block: found.block, Target: found.target, Workload: found.workload}, Group: found.group, Findings: found.findings}
 	t.OnTarget.End = found.report.Timestamp
 	var elapsed time.Duration
 	for _, job := range found.report.Jobs {

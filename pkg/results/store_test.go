@@ -109,7 +109,7 @@ func TestRecordErrors(t *testing.T) {
 		{"nothing printed", results.Trial{}, "", "", "it printed nothing; try the command line by hand on pve"},
 		{"own error wins", results.Trial{Error: "target vanished"}, string(report(1)), "", "target vanished"},
 		{"exit status", results.Trial{ExitCode: 3}, string(report(1)), "oops", "fio exited with status 3: oops"},
-		{"job error", results.Trial{}, strings.Replace(string(report(1)), `"error": 0`, `"error": 5`, 1), "", `fio job "random-write" failed`},
+		{"job error", results.Trial{}, strings.Replace(string(report(1)), `"error": 0`, `"error": 5`, 1), "", `fio job "random-write" ended with err=5`},
 		{"cut short", results.Trial{}, string(report(1)[:200]), "", "cut short after 200 bytes"},
 	} {
 		s := open(t)

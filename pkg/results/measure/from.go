@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -38,27 +39,47 @@ func unknown(format string, args ...any) reading {
 
 func never(source) reading { return reading{} }
 
+const notReported = "this version of fio does not report it"
+
+// added adds values up; the sum is unknown when one of them is.
+func added(values []fio.Value) reading {
+	total := fio.Known(0)
+	for _, v := range values {
+		total = total.Add(v)
+	}
+	if !total.IsKnown() {
+		return unknown(notReported)
+	}
+	return reading{value: total}
+}
+
 // sum adds a number up over the flows.
-func sum(get func(fio.Flow) float64) func(source) reading {
+func sum(get func(fio.Flow) fio.Value) func(source) reading {
 	return func(s source) reading {
-		var total float64
-		for _, f := range s.flows {
-			total += get(f)
+		values := make([]fio.Value, len(s.flows))
+		for i, f := range s.flows {
+			values[i] = get(f)
 		}
-		return known(total)
+		return added(values)
 	}
 }
 
 // latencyOf picks one of the latencies of a flow.
 type latencyOf func(fio.Flow) fio.Latency
 
-// measured are the latencies that fio measured: those with samples.
+// measured are the latencies that fio measured: those with samples. fio before 3.18 does not count the samples of a
+// latency; there is one for each I/O.
 func (s source) measured(of latencyOf) []fio.Latency {
 	var all []fio.Latency
 	for _, f := range s.flows {
-		if l := of(f); l.N > 0 {
-			all = append(all, l)
+		l := of(f)
+		if !l.MeanNs.IsKnown() {
+			continue
 		}
+		if !l.N.IsKnown() {
+			l.N = f.TotalIOs
+		}
+		all = append(all, l)
 	}
 	return all
 }
@@ -68,13 +89,21 @@ const notMeasured = "fio did not measure this latency"
 // mean is the mean of all I/Os: each job's mean weighted by its samples.
 func mean(of latencyOf) func(source) reading {
 	return func(s source) reading {
-		var sum, samples float64
-		for _, l := range s.measured(of) {
-			sum += l.MeanNs * float64(l.N)
-			samples += float64(l.N)
-		}
-		if samples == 0 {
+		all := s.measured(of)
+		switch len(all) {
+		case 0:
 			return unknown(notMeasured)
+		case 1:
+			return reading{value: all[0].MeanNs}
+		}
+		var sum, samples float64
+		for _, l := range all {
+			n, ok := l.N.Get()
+			if !ok {
+				return unknown("this version of fio does not say how many samples each of %d results has", len(all))
+			}
+			sum += l.MeanNs.Or(0) * n
+			samples += n
 		}
 		return known(sum / samples)
 	}
@@ -86,8 +115,8 @@ func largest(of latencyOf) func(source) reading {
 		if len(all) == 0 {
 			return unknown(notMeasured)
 		}
-		worst := slices.MaxFunc(all, func(a, b fio.Latency) int { return int(min(1, max(-1, a.MaxNs-b.MaxNs))) })
-		return known(float64(worst.MaxNs))
+		worst := slices.MaxFunc(all, func(a, b fio.Latency) int { return cmp.Compare(a.MaxNs.Or(0), b.MaxNs.Or(0)) })
+		return reading{value: worst.MaxNs}
 	}
 }
 
@@ -140,7 +169,7 @@ func ofSync(metric func(latencyOf) func(source) reading) func(source) reading {
 	return func(s source) reading {
 		var calls source
 		for _, job := range s.jobs {
-			calls.flows = append(calls.flows, fio.Flow{Clat: job.Sync.Lat})
+			calls.flows = append(calls.flows, fio.Flow{Clat: job.Sync.Lat, TotalIOs: job.Sync.Lat.N})
 		}
 		if len(calls.measured(completion)) == 0 {
 			return unknown("the job did not sync")
@@ -150,59 +179,63 @@ func ofSync(metric func(latencyOf) func(source) reading) func(source) reading {
 }
 
 func syncs(s source) reading {
-	var calls int64
-	for _, job := range s.jobs {
-		calls += job.Sync.Lat.N
+	values := make([]fio.Value, len(s.jobs))
+	for i, job := range s.jobs {
+		values[i] = job.Sync.Lat.N
 	}
-	return known(float64(calls))
+	return added(values)
 }
 
 // ofJobs adds a number up over the jobs.
-func ofJobs(get func(fio.JobResult) float64) func(source) reading {
+func ofJobs(get func(fio.JobResult) fio.Value) func(source) reading {
 	return func(s source) reading {
-		var total float64
-		for _, job := range s.jobs {
-			total += get(job)
+		values := make([]fio.Value, len(s.jobs))
+		for i, job := range s.jobs {
+			values[i] = get(job)
 		}
-		return known(total)
+		return added(values)
 	}
+}
+
+// ios is how many I/Os a job did in all directions.
+func ios(job fio.JobResult) float64 {
+	return job.Read.TotalIOs.Or(0) + job.Write.TotalIOs.Or(0) + job.Trim.TotalIOs.Or(0) + job.Mixed.TotalIOs.Or(0) + job.Verify.TotalIOs.Or(0)
 }
 
 // cpuPerIO is the CPU time of the jobs over their I/Os.
 func cpuPerIO(s source) reading {
-	var busy float64
-	var ios int64
+	var busy, all float64
 	for _, job := range s.jobs {
-		if job.Runtime <= 0 {
+		cpu, ok := job.UsrCPU.Add(job.SysCPU).Get()
+		if job.Runtime <= 0 || !ok {
 			return unknown("fio did not say how long its jobs ran")
 		}
-		busy += (job.UsrCPU + job.SysCPU) / 100 * float64(job.Runtime)
-		ios += job.Read.TotalIOs + job.Write.TotalIOs + job.Trim.TotalIOs
+		busy += cpu / 100 * float64(job.Runtime)
+		all += ios(job)
 	}
-	if ios == 0 {
+	if all == 0 {
 		return unknown("no I/O")
 	}
-	return known(busy / float64(ios))
+	return known(busy / all)
 }
 
 // depth is the share of the I/Os that were issued while at least this many were in flight, and fewer than the next depth.
 func depth(at int) Metric {
 	m := Metric{ID: ID(fmt.Sprintf("depth_%d", at)), Name: fmt.Sprintf("I/O at depth %d", at), Unit: percent, Better: Neither, Process: true}
 	m.from = func(s source) reading {
-		var share, ios float64
+		var share, all float64
 		for _, job := range s.jobs {
-			n := float64(job.Read.TotalIOs + job.Write.TotalIOs + job.Trim.TotalIOs)
 			i := slices.IndexFunc(job.IODepthLevel, func(d fio.DepthShare) bool { return d.Depth == at })
 			if i < 0 {
 				return unknown("fio did not report this depth")
 			}
-			share += n * job.IODepthLevel[i].Percent
-			ios += n
+			share += ios(job) * job.IODepthLevel[i].Percent
+			all += ios(job)
 		}
-		if ios == 0 {
+		if all == 0 {
 			return unknown("no I/O")
 		}
-		return known(share / ios)
+		return known(share / all)
 	}
 	return m
 }
@@ -211,7 +244,7 @@ func depth(at int) Metric {
 func runtime(s source) reading {
 	var longest time.Duration
 	for _, job := range s.jobs {
-		longest = max(longest, job.Read.Runtime, job.Write.Runtime, job.Trim.Runtime)
+		longest = max(longest, job.Read.Runtime, job.Write.Runtime, job.Trim.Runtime, job.Mixed.Runtime)
 	}
 	if longest == 0 {
 		return unknown("no I/O")

@@ -13,7 +13,7 @@ import (
 // latency has two samples, at ns and at 9 × ns.
 func latency(ns int64) fio.Latency {
 	return fio.Latency{
-		N: 2, MinNs: ns, MaxNs: 9 * ns, MeanNs: float64(5 * ns), Bins: []fio.Bin{{Ns: ns, Count: 1}, {Ns: 9 * ns, Count: 1}},
+		N: fio.Known(2), MinNs: fio.Known(float64(ns)), MaxNs: fio.Known(float64(9 * ns)), MeanNs: fio.Known(float64(5 * ns)), Bins: []fio.Bin{{Ns: ns, Count: 1}, {Ns: 9 * ns, Count: 1}},
 		Percentiles: []fio.Percentile{{Percent: 50, Ns: ns}, {Percent: 99, Ns: 9 * ns}, {Percent: 99.9, Ns: 9 * ns}},
 	}
 }
@@ -22,9 +22,10 @@ func latency(ns int64) fio.Latency {
 func twoJobs() *fio.Report {
 	job := func(ns int64) fio.JobResult {
 		return fio.JobResult{
-			Runtime: 2 * time.Second, UsrCPU: 10, SysCPU: 30, ContextSwitches: 7,
+			Runtime: 2 * time.Second, UsrCPU: fio.Known(10), SysCPU: fio.Known(30), ContextSwitches: fio.Known(7),
 			Write: fio.Flow{
-				IOPS: 100, BytesPerSec: 409600, IOBytes: 8192, TotalIOs: 2, ShortIOs: 1, DropIOs: 3, Runtime: time.Duration(ns),
+				IOPS: fio.Known(100), BytesPerSec: fio.Known(409600), IOBytes: fio.Known(8192), TotalIOs: fio.Known(2),
+				ShortIOs: fio.Known(1), DropIOs: fio.Known(3), Runtime: time.Duration(ns),
 				Clat: latency(ns), Slat: latency(2 * ns),
 			},
 			Sync:         fio.Sync{Lat: latency(100 * ns)},
@@ -92,7 +93,7 @@ func TestPercentilesOfSeveralJobs(t *testing.T) {
 
 // What fio did not measure is unknown, with a reason.
 func TestAbsentIsNotZero(t *testing.T) {
-	set := Of(&fio.Report{Jobs: []fio.JobResult{{Read: fio.Flow{IOPS: 5, TotalIOs: 10, IOBytes: 40960, Runtime: time.Second}}}})
+	set := Of(&fio.Report{Jobs: []fio.JobResult{{Read: fio.Flow{IOPS: fio.Known(5), TotalIOs: fio.Known(10), IOBytes: fio.Known(40960), Runtime: time.Second}}}})
 	for id, why := range map[ID]string{ClatMean: notMeasured, ClatP99: notMeasured, "clat_max": notMeasured, "slat_mean": notMeasured} {
 		if got := set.Get(Read, id); got.IsKnown() || set.WhyUnknown(Read, id).Why != why {
 			t.Errorf("%s is %v: %+v", id, got, set.WhyUnknown(Read, id))
@@ -122,7 +123,7 @@ func TestAbsentIsNotZero(t *testing.T) {
 // Reads and writes together are their sum; their percentiles come from the histograms of both.
 func TestTotal(t *testing.T) {
 	flow := func(iops float64, ns int64) fio.Flow {
-		return fio.Flow{IOPS: iops, TotalIOs: 2, IOBytes: 1, Clat: latency(ns)}
+		return fio.Flow{IOPS: fio.Known(iops), TotalIOs: fio.Known(2), IOBytes: fio.Known(1), Clat: latency(ns)}
 	}
 	set := Of(&fio.Report{Jobs: []fio.JobResult{{Read: flow(10, 100), Write: flow(20, 1000)}}})
 	for id, want := range map[ID]float64{IOPS: 30, ClatMean: 2750, "clat_p50": 900, ClatP99: 9000} {

@@ -15,6 +15,10 @@ const (
 	Read  Direction = "read"
 	Write Direction = "write"
 	Trim  Direction = "trim"
+	// Mixed is all I/O of a process that was asked to unify its directions (unified_rw_reporting).
+	Mixed Direction = "mixed"
+	// Verify is the reading back of a process that wrote before; it is no part of the total.
+	Verify Direction = "verify"
 	// Total is all I/O of a process that goes in several directions.
 	Total Direction = "total"
 	// Process is for numbers of the whole process, such as its CPU time.
@@ -43,14 +47,17 @@ func Of(report *fio.Report) *Set {
 	for _, d := range flows {
 		from := source{jobs: report.Jobs}
 		for _, job := range report.Jobs {
-			if f := d.of(job); f.TotalIOs > 0 || f.IOBytes > 0 {
+			if f := d.of(job); f.Active() {
 				from.flows = append(from.flows, f)
 			}
 		}
-		if len(from.flows) > 0 {
+		if len(from.flows) == 0 {
+			continue
+		}
+		s.take(d.name, from, asked)
+		if d.name != Verify {
 			active++
 			total.flows = append(total.flows, from.flows...)
-			s.take(d.name, from, asked)
 		}
 	}
 	if active > 1 {
@@ -68,6 +75,8 @@ var flows = []struct {
 	{Read, func(j fio.JobResult) fio.Flow { return j.Read }},
 	{Write, func(j fio.JobResult) fio.Flow { return j.Write }},
 	{Trim, func(j fio.JobResult) fio.Flow { return j.Trim }},
+	{Mixed, func(j fio.JobResult) fio.Flow { return j.Mixed }},
+	{Verify, func(j fio.JobResult) fio.Flow { return j.Verify }},
 }
 
 // take reads every metric of one direction.
@@ -126,13 +135,14 @@ func (s *Set) Convention() {
 }
 
 func (s *Set) actual(d Direction) Direction {
-	if active := s.Directions(); d == Total && len(active) == 1 {
+	active := slices.DeleteFunc(s.Directions(), func(d Direction) bool { return d == Verify })
+	if d == Total && len(active) == 1 {
 		return active[0]
 	}
 	return d
 }
 
-// Directions are those that had I/O: of Read, Write and Trim, in this order.
+// Directions are those that had I/O, in the order in which they are shown.
 func (s *Set) Directions() []Direction {
 	var active []Direction
 	for _, f := range flows {
@@ -172,7 +182,7 @@ func askedPercentiles(report *fio.Report) []Metric {
 		if !inJob && !inGlobal {
 			continue
 		}
-		for _, l := range []fio.Latency{job.Read.Clat, job.Write.Clat, job.Trim.Clat} {
+		for _, l := range []fio.Latency{job.Read.Clat, job.Write.Clat, job.Trim.Clat, job.Mixed.Clat} {
 			for _, p := range l.Percentiles {
 				id := percentileID(p.Percent)
 				same := func(m Metric) bool { return m.ID == id }

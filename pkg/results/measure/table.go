@@ -6,10 +6,10 @@ import (
 
 // table is every metric. A new one is one entry here and one line in TestTable.
 var table = []Metric{
-	{ID: IOPS, Name: "IOPS", Unit: perSecond, Better: Higher, Adds: true, from: sum(func(f fio.Flow) float64 { return f.IOPS })},
-	{ID: Bandwidth, Name: "bandwidth", Unit: bytesPerSecond, Better: Higher, Adds: true, from: sum(func(f fio.Flow) float64 { return f.BytesPerSec })},
-	{ID: IOBytes, Name: "I/O", Unit: bytes, Better: Neither, Adds: true, from: sum(func(f fio.Flow) float64 { return float64(f.IOBytes) })},
-	{ID: "ios", Name: "I/Os", Unit: count, Better: Neither, Adds: true, from: sum(func(f fio.Flow) float64 { return float64(f.TotalIOs) })},
+	{ID: IOPS, Name: "IOPS", Unit: perSecond, Better: Higher, Adds: true, from: sum(func(f fio.Flow) fio.Value { return f.IOPS })},
+	{ID: Bandwidth, Name: "bandwidth", Unit: bytesPerSecond, Better: Higher, Adds: true, from: sum(func(f fio.Flow) fio.Value { return f.BytesPerSec })},
+	{ID: IOBytes, Name: "I/O", Unit: bytes, Better: Neither, Adds: true, from: sum(func(f fio.Flow) fio.Value { return f.IOBytes })},
+	{ID: "ios", Name: "I/Os", Unit: count, Better: Neither, Adds: true, from: sum(func(f fio.Flow) fio.Value { return f.TotalIOs })},
 
 	{ID: ClatMean, Name: "clat mean", Unit: nanoseconds, Better: Lower, from: mean(completion)},
 	latencyPercentile("clat_p50", 50),
@@ -22,8 +22,8 @@ var table = []Metric{
 	{ID: ClatP99Convention, Name: "clat p99, mean of the jobs' own", Unit: nanoseconds, Better: Lower, from: never},
 	{ID: "slat_mean", Name: "slat mean", Unit: nanoseconds, Better: Lower, from: mean(submission)},
 	{ID: "slat_max", Name: "slat max", Unit: nanoseconds, Better: Lower, from: largest(submission)},
-	{ID: "short_ios", Name: "short I/Os", Unit: count, Better: Lower, Adds: true, from: sum(func(f fio.Flow) float64 { return float64(f.ShortIOs) })},
-	{ID: "drop_ios", Name: "dropped I/Os", Unit: count, Better: Lower, Adds: true, from: sum(func(f fio.Flow) float64 { return float64(f.DropIOs) })},
+	{ID: "short_ios", Name: "short I/Os", Unit: count, Better: Lower, Adds: true, from: sum(func(f fio.Flow) fio.Value { return f.ShortIOs })},
+	{ID: "drop_ios", Name: "dropped I/Os", Unit: count, Better: Lower, Adds: true, from: sum(func(f fio.Flow) fio.Value { return f.DropIOs })},
 
 	{ID: "syncs", Name: "syncs", Unit: count, Better: Neither, Process: true, from: syncs},
 	{ID: SyncMean, Name: "sync mean", Unit: nanoseconds, Better: Lower, Process: true, from: ofSync(mean)},
@@ -31,10 +31,10 @@ var table = []Metric{
 	{ID: "sync_p99_9", Name: "sync p99.9", Unit: nanoseconds, Better: Lower, Process: true, from: ofSync(percentileFrom(99.9))},
 	{ID: "sync_max", Name: "sync max", Unit: nanoseconds, Better: Lower, Process: true, from: ofSync(largest)},
 
-	{ID: "cpu_usr", Name: "CPU usr", Unit: percent, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) float64 { return j.UsrCPU })},
-	{ID: "cpu_sys", Name: "CPU sys", Unit: percent, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) float64 { return j.SysCPU })},
+	{ID: "cpu_usr", Name: "CPU usr", Unit: percent, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) fio.Value { return j.UsrCPU })},
+	{ID: "cpu_sys", Name: "CPU sys", Unit: percent, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) fio.Value { return j.SysCPU })},
 	{ID: "cpu_per_io", Name: "CPU per I/O", Unit: nanoseconds, Better: Lower, Process: true, from: cpuPerIO},
-	{ID: "context_switches", Name: "context switches", Unit: count, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) float64 { return float64(j.ContextSwitches) })},
+	{ID: "context_switches", Name: "context switches", Unit: count, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) fio.Value { return j.ContextSwitches })},
 
 	depth(1), depth(2), depth(4), depth(8), depth(16), depth(32), depth(64),
 
