@@ -102,6 +102,7 @@ func drawFaults(t *rapid.T) []pvesim.Fault {
 			mutating(pvesim.Action{Refuse: &pvesim.Refusal{Status: 500, Text: "moon phase"}}),
 			mutating(pvesim.Action{Delay: 20 * time.Second}),
 			{Request: &pvesim.RequestMatch{Method: "POST", Path: "/nodes/*/qemu/*/clone"}, Do: pvesim.Action{Claim: true}},
+			{Request: &pvesim.RequestMatch{Method: "POST", Path: "/nodes/*/qemu"}, Do: pvesim.Action{NoWorker: true}},
 			task(rapid.SampledFrom([]string{"qmconfig", "qmstart", "qmstop", "qmdestroy", "qmcreate", "resize"}).Draw(t, "killed"), pvesim.Action{Kill: true, Delay: 50 * time.Millisecond}),
 			task(rapid.SampledFrom([]string{"qmclone", "qmstart", "qmstop", "qmdestroy"}).Draw(t, "failed"), pvesim.Action{Fail: "moon phase"}),
 			task("", pvesim.Action{Delay: 30 * time.Second}),
