@@ -30,7 +30,7 @@ func fitting(cmd *cobra.Command, args []string) error {
 	case len(args) < len(needed):
 		return usagef("%s is missing: usage: %s", strings.Join(needed[len(args):], " "), cmd.UseLine())
 	case len(args) > len(places) && !open:
-		return usagef("%q is too much: usage: %s", args[len(places)], cmd.UseLine())
+		return usagef("unexpected argument %q: usage: %s", args[len(places)], cmd.UseLine())
 	}
 	return nil
 }

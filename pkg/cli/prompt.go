@@ -114,7 +114,7 @@ func (p *prompter) choose(ctx context.Context, q question, given string, choices
 	}
 	switch {
 	case given != "" && len(choices) > 0 && !slices.Contains(names, given):
-		return "", usagef("%s %s: the server has no such thing for this token; there are: %s", q.flag, given, strings.Join(names, ", "))
+		return "", usagef("%s %s: this token sees none of that name; it sees: %s", q.flag, given, strings.Join(names, ", "))
 	case given != "":
 		return given, nil
 	case len(choices) == 0:

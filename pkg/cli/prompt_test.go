@@ -30,7 +30,7 @@ func TestChoose(t *testing.T) {
 		{"only one", "", "", "", several[:1], "local-zfs", ""},
 		{"by flag", "", "fast", "", several, "fast", ""},
 		{"by flag, unseen", "", "hidden", "", nil, "hidden", ""},
-		{"by flag, wrong", "", "tank", "", several, "", "--storage tank: the server has no such thing for this token; there are: local-zfs, fast, nas"},
+		{"by flag, wrong", "", "tank", "", several, "", "--storage tank: this token sees none of that name; it sees: local-zfs, fast, nas"},
 		{"out of range", "4\n", "", "", several, "", `Storage: "4" is none of local-zfs, fast, nas`},
 		{"nonsense", "tank\n", "", "", several, "", `Storage: "tank" is none of`},
 		{"nothing to choose from", "", "", "", nil, "", "the server shows none to this token: run `labctl init --print-grants`"},

@@ -60,7 +60,7 @@ func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
 	if !r.Active() {
 		found, err := r.traces(ctx)
 		if !discard && err == nil && len(r.silent) > 0 {
-			err = fmt.Errorf("node %s does not answer, and the lab has to do with it: bring it back, or take it out of the lab spec", r.silent[0])
+			err = fmt.Errorf("node %s does not answer, and the lab spec or the journal names it: bring it back, or take it out of the lab spec", r.silent[0])
 		}
 		return found, err
 	}
