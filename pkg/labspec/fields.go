@@ -109,7 +109,7 @@ func networkFields(n *Network) object {
 		},
 		{
 			key: "nameserver", value: parsed(&n.Nameserver, address, parseIPv4), examples: []string{"192.168.7.1"},
-			doc: "IPv4 address of the DNS server. Without it PVE hands on the host's.",
+			doc: "IPv4 address of the DNS server. Without it the guests get the template's `nameserver`, and PVE hands on the host's when the template has none.",
 		},
 	}
 }

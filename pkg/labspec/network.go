@@ -12,7 +12,7 @@ type Network struct {
 	Bridge     string
 	Address    AddressPattern // zero: the guests ask DHCP
 	Gateway    netip.Addr     // zero: none
-	Nameserver netip.Addr     // zero: PVE hands on the host's
+	Nameserver netip.Addr     // zero: the template's, or the host's
 }
 
 // AddressOf returns address and prefix length of the i-th VM of the lab (counted from 0); false with DHCP and beyond

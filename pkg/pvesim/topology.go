@@ -179,9 +179,11 @@ func (c *Cluster) buildTemplate(s TemplateSpec) error {
 		return err
 	}
 	base.holdsSystem = true
-	cloudinit, err := st.add(fmt.Sprintf("vm-%d-cloudinit", s.VMID), s.VMID, cloudinitBytes, c.clock)
-	if err != nil {
-		return err
+	cloudinit := &volume{storage: st, name: fmt.Sprintf("vm-%d-cloudinit", s.VMID)}
+	if _, other := s.Config["ide2"]; !other {
+		if cloudinit, err = st.add(cloudinit.name, s.VMID, cloudinitBytes, c.clock); err != nil {
+			return err
+		}
 	}
 	disk := drive{volume: base.id(), options: parseOptions(s.DiskOpts)}
 	disk.setSize(base.size)

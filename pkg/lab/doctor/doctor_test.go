@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -49,6 +50,8 @@ type testbed struct {
 	facts    map[string]string
 	hostErr  error
 	network  http.RoundTripper // instead of the server
+	answers  *strings.Replacer // changes what is told of networks; nil: nothing
+	server   *pvesim.Cluster   // nil: a new one for every examination
 }
 
 func newTestbed(major int) *testbed {
@@ -67,6 +70,15 @@ func newTestbed(major int) *testbed {
 	}
 }
 
+func (w *testbed) newServer(t *testing.T) *pvesim.Cluster {
+	t.Helper()
+	cluster, err := pvesim.New(w.topology, pvesim.WithFaults(w.faults))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cluster
+}
+
 // examine lets the doctor look.
 func (w *testbed) examine(t *testing.T) doctor.Report {
 	t.Helper()
@@ -74,13 +86,16 @@ func (w *testbed) examine(t *testing.T) doctor.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster, err := pvesim.New(w.topology, pvesim.WithFaults(w.faults))
-	if err != nil {
-		t.Fatal(err)
+	cluster := w.server
+	if cluster == nil {
+		cluster = w.newServer(t)
 	}
 	transport := cluster.Transport()
 	if w.network != nil {
 		transport = w.network
+	}
+	if w.answers != nil {
+		transport = changed{transport, w.answers}
 	}
 	client, err := pve.New(pve.Config{URL: w.input.URL, TokenID: w.input.TokenID, TokenSecret: pve.Secret(w.secret), Transport: transport})
 	if err != nil {
@@ -241,11 +256,35 @@ func (w *testbed) ungranted(path, who string) {
 	w.topology.Grants = slices.DeleteFunc(w.topology.Grants, func(g pvesim.GrantSpec) bool { return g.Path == path && g.Who == who })
 }
 
+// grant gives a role on a path to the user and the token.
+func (w *testbed) grant(path, role string) {
+	for _, who := range []string{"labctl@pve", pvesim.SandboxTokenID} {
+		w.topology.Grants = append(w.topology.Grants, pvesim.GrantSpec{Path: path, Who: who, Role: role, Propagate: true})
+	}
+}
+
 func (w *testbed) refuse(path string, status int, text string) {
 	w.faults.Faults = append(w.faults.Faults, pvesim.Fault{
 		Name: path, Request: &pvesim.RequestMatch{Path: path}, Times: -1,
 		Do: pvesim.Action{Refuse: &pvesim.Refusal{Status: status, Text: text}},
 	})
+}
+
+// changed is a server whose answers about networks are others.
+type changed struct {
+	http.RoundTripper
+	answers *strings.Replacer
+}
+
+func (c changed) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := c.RoundTripper.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/network") {
+		return response, err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(strings.NewReader(c.answers.Replace(string(body))))
+	response.ContentLength = -1
+	return response, err
 }
 
 type noNetwork struct{ err error }

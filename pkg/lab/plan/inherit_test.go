@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,6 +71,32 @@ func TestRowsAreDistinct(t *testing.T) {
 			}
 			seen[key] = true
 		}
+	}
+}
+
+// TestThePageHasTheTable holds the table in docs/doctor.md to the one here.
+func TestThePageHasTheTable(t *testing.T) {
+	const begin, end = "<!-- inherited: begin -->\n", "<!-- inherited: end -->\n"
+	path := filepath.Join("..", "..", "..", "docs", "doctor.md")
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(page), begin)
+	table, after, ended := strings.Cut(rest, end)
+	if !ok || !ended {
+		t.Fatalf("%s does not have the marks of the table", path)
+	}
+	want := "| keys | treatment | why | qemu-server 9.2.6 |\n|---|---|---|---|\n"
+	for _, row := range inheritances() {
+		want += fmt.Sprintf("| `%s` | %s | %s | %s |\n", strings.Join(strings.Fields(row.keys), "`, `"), row.treatment, row.why, row.source)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if table != want {
+		t.Errorf("the page has\n%s\nwant (-update writes it)\n%s", table, want)
 	}
 }
 

@@ -27,6 +27,7 @@ func commands() []command {
 		{usage: "pveum user token add {userid} {tokenid}", method: http.MethodPost, path: "/access/users/{userid}/token/{tokenid}"},
 		{usage: "pveum user token modify {userid} {tokenid}", method: http.MethodPut, path: "/access/users/{userid}/token/{tokenid}"},
 		{usage: "pveum user token list {userid}", method: http.MethodGet, path: "/access/users/{userid}/token"},
+		{usage: "pveum user token remove {userid} {tokenid}", method: http.MethodDelete, path: "/access/users/{userid}/token/{tokenid}"},
 		{usage: "pveum role add {roleid}", method: http.MethodPost, path: "/access/roles"},
 		{usage: "pveum role modify {roleid}", method: http.MethodPut, path: "/access/roles/{roleid}"},
 		{usage: "pveum acl modify {path}", method: http.MethodPut, path: "/access/acl"},

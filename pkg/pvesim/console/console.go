@@ -45,9 +45,18 @@ func (c *Console) Script(ctx context.Context, text string) error {
 	return nil
 }
 
-// Run runs one line: commands that are joined by ||, of which the first that succeeds is the last that runs.
+// Run runs one line: commands joined by &&, all of which run until one fails; or by ||, of which the first that succeeds is
+// the last that runs.
 func (c *Console) Run(ctx context.Context, line string) error {
 	var err error
+	if strings.Contains(line, " && ") {
+		for command := range strings.SplitSeq(line, " && ") {
+			if err = c.Run(ctx, command); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for command := range strings.SplitSeq(line, " || ") {
 		var words []string
 		if words, err = Words(ctx, command); err != nil {
