@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,57 +34,116 @@ type exportFile struct {
 	Base64 []byte          `json:"base64,omitempty"`
 }
 
+// maxExport bounds the size of an export, written or read.
+const maxExport = 512 << 20
+
+// unpackLimit is how much the raw files of one export may unpack to. fio's reports and logs pack to a tenth or less, but
+// never to a thousandth: a small document that unpacks to gigabytes is hostile.
+func unpackLimit(packed int64) int64 { return 64<<20 + 1000*packed }
+
 // Export writes the run that ref names as one self-contained JSON document, raw data included.
-// Import restores it bit for bit. A damaged run, or one that is being written, is not exported.
+// Import restores it bit for bit. A damaged run, or one that is being written, is not exported: nothing is written then.
 func (s *Store) Export(ref string, w io.Writer) error {
-	run, err := s.Load(ref)
-	switch {
-	case err != nil:
-	case run.Kind == KindPublished:
-		err = errors.New("it ships with every labctl")
-	case run.Status == StatusRunning:
-		err = errBusy
+	files, id, err := s.exportable(ref)
+	if err == nil {
+		err = writeExport(w, filepath.Join(s.dir, id), id, files)
 	}
 	if err != nil {
-		return fmt.Errorf("exporting %s: %w", ref, err)
-	}
-	files, err := exportFiles(filepath.Join(s.dir, run.ID))
-	if err != nil {
-		return fmt.Errorf("exporting %s: %w", ref, err)
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(export{Version: exportVersion, ID: run.ID, Files: files}); err != nil {
 		return fmt.Errorf("exporting %s: %w", ref, err)
 	}
 	return nil
 }
 
-// exportFiles reads the files of a run folder, sorted by path.
-func exportFiles(dir string) ([]exportFile, error) {
-	var files []exportFile
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || atomicfile.IsTemp(path) {
-			return err
+// exportable checks a run, every raw file included, and lists its files.
+func (s *Store) exportable(ref string) ([]sealedFile, string, error) {
+	if isPublished(ref) {
+		return nil, "", errors.New("it ships with every labctl")
+	}
+	id, err := s.resolve(ref)
+	if err != nil {
+		return nil, "", err
+	}
+	dir := filepath.Join(s.dir, id)
+	r, err := readFolder(dir, id)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case r.problem() != nil:
+		return nil, "", r.problem()
+	case len(r.run.PassedOver) > 0:
+		return nil, "", fmt.Errorf("%s was written by a newer labctl, which can export it", r.run.PassedOver[0])
+	case r.run.Status == StatusRunning:
+		return nil, "", errBusy
+	}
+	files := r.sealed()
+	var size, left int64
+	for _, file := range files {
+		size += file.SizeBytes * 4 / 3 // base64
+		left += file.SizeBytes
+	}
+	if size > maxExport {
+		return nil, "", fmt.Errorf("its files have %d bytes, and an export has at most %d", size, maxExport)
+	}
+	left = unpackLimit(left)
+	for _, file := range files {
+		if isJSON(file.Path) {
+			continue
 		}
-		relative, err := filepath.Rel(dir, path)
+		n, err := checkBlobFile(dir, file.Path, left)
 		if err != nil {
-			return err
+			return nil, "", fmt.Errorf("%s %w", filepath.Join(dir, filepath.FromSlash(file.Path)), err)
 		}
-		content, err := os.ReadFile(path)
+		left -= n
+	}
+	return files, id, nil
+}
+
+// checkBlobFile checks a raw file and returns how long its content is, which is at most this much.
+func checkBlobFile(dir, file string, most int64) (int64, error) {
+	packed, err := readRegular(filepath.Join(dir, filepath.FromSlash(file)), maxPacked)
+	if err != nil {
+		return 0, err
+	}
+	return checkBlob(file, packed, most)
+}
+
+// writeExport writes the document file by file.
+func writeExport(w io.Writer, dir, id string, files []sealedFile) error {
+	head, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "{\n  %q: %d,\n  \"id\": %s,\n  \"files\": [", exportField, exportVersion, head); err != nil {
+		return err
+	}
+	for i, sealed := range files {
+		content, err := readRegular(filepath.Join(dir, filepath.FromSlash(sealed.Path)), max(maxJSON, maxPacked))
+		if err == nil && hashOf(content) != sealed.SHA256 {
+			err = errors.New("changes while it is read")
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%s %w", sealed.Path, err)
 		}
-		file := exportFile{Path: filepath.ToSlash(relative), SHA256: hashOf(content)}
+		file := exportFile{Path: sealed.Path, SHA256: sealed.SHA256}
 		if isJSON(file.Path) {
 			file.JSON = content
 		} else {
 			file.Base64 = content
 		}
-		files = append(files, file)
-		return nil
-	})
-	return files, err
+		text, err := json.MarshalIndent(file, "    ", "  ")
+		if err != nil {
+			return err
+		}
+		separator := ",\n    "
+		if i == 0 {
+			separator = "\n    "
+		}
+		if _, err := fmt.Fprintf(w, "%s%s", separator, text); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(w, "\n  ]\n}\n")
+	return err
 }
 
 func isJSON(path string) bool { return strings.HasSuffix(path, ".json") }
@@ -103,11 +161,7 @@ func (f exportFile) content() ([]byte, error) {
 	if hashOf(content) != f.SHA256 {
 		return nil, errors.New("its content does not fit its hash")
 	}
-	if isJSON(f.Path) {
-		return content, nil
-	}
-	_, err := checkBlob(f.Path, content, maxBlob)
-	return content, err
+	return content, nil
 }
 
 // importExport restores an exported run.
@@ -122,21 +176,38 @@ func (s *Store) importExport(data []byte) (*Run, error) {
 	if !idPattern.MatchString(doc.ID) {
 		return nil, fmt.Errorf("reading export: %q is not a run ID", doc.ID)
 	}
-	contents := map[string][]byte{}
-	for _, file := range doc.Files {
-		content, err := file.content()
-		if err == nil && !belongs(file.Path) {
-			err = errForeign
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading export: file %q: %w", file.Path, err)
-		}
-		contents[file.Path] = content
+	contents, err := doc.contents(unpackLimit(int64(len(data))))
+	if err != nil {
+		return nil, fmt.Errorf("reading export: %w", err)
 	}
 	if contents[manifestFile] == nil {
 		return nil, fmt.Errorf("reading export: it has no %s", manifestFile)
 	}
 	return s.restore(doc.ID, contents)
+}
+
+// contents are the files of the export by path. Its raw files unpack to at most this many bytes.
+func (e export) contents(left int64) (map[string][]byte, error) {
+	contents := map[string][]byte{}
+	for _, file := range e.Files {
+		content, err := file.content()
+		switch {
+		case err != nil:
+		case !belongs(file.Path):
+			err = errForeign
+		case contents[file.Path] != nil:
+			err = errors.New("is in it twice")
+		case !isJSON(file.Path):
+			var n int64
+			n, err = checkBlob(file.Path, content, left)
+			left -= n
+		}
+		if err != nil {
+			return nil, fmt.Errorf("file %q: %w", file.Path, err)
+		}
+		contents[file.Path] = content
+	}
+	return contents, nil
 }
 
 // restore makes a run folder of these files, or finds that it exists with the same content.
@@ -168,18 +239,19 @@ func (s *Store) restore(id string, contents map[string][]byte) (*Run, error) {
 
 // sameRun loads the run id of this store if these are its files.
 func (s *Store) sameRun(id string, contents map[string][]byte) (*Run, error) {
-	dir := filepath.Join(s.dir, id)
-	present, err := exportFiles(dir)
-	if err != nil {
-		return nil, err
+	r, err := readFolder(filepath.Join(s.dir, id), id)
+	if err == nil {
+		err = r.problem()
 	}
-	same := len(present) == len(contents)
-	for _, file := range present {
-		content, known := contents[file.Path]
-		same = same && known && hashOf(content) == file.SHA256
+	if err != nil {
+		return nil, fmt.Errorf("run %s is here already: %w", id, err)
+	}
+	same := len(r.files) == len(contents)
+	for path, file := range r.files {
+		same = same && hashOf(contents[path]) == file.SHA256
 	}
 	if !same {
 		return nil, fmt.Errorf("run %s is here already and has other content", id)
 	}
-	return readRun(dir, id)
+	return r.run, nil
 }

@@ -91,7 +91,7 @@ func TestImportOfBrokenExport(t *testing.T) {
 		{"ID", `"id": "20260102T150405Z-1a2b",` + "\n  \"files\"", `"id": "../../x",` + "\n  \"files\"", "is not a run ID"},
 		{"other run", `"id": "20260102T150405Z-1a2b",` + "\n  \"files\"", `"id": "20260102T150405Z-ffff",` + "\n  \"files\"", `belongs to run`},
 		{"path", `"path": "run.json",` + "\n      \"sha256\"", `"path": "../run.json",` + "\n      \"sha256\"", `file "../run.json"`},
-		{"no manifest", `"path": "run.json",` + "\n      \"sha256\"", `"path": "finished.json",` + "\n      \"sha256\"", "no run.json"},
+		{"no manifest", `"path": "run.json",` + "\n      \"sha256\"", `"path": "finished-2.json",` + "\n      \"sha256\"", "no run.json"},
 		{"ending", `"trials": 2`, `"trials": 3`, "does not fit its hash"},
 		{"number", `"iops": 4001`, `"iops": 5001`, "does not fit its hash"},
 		{"raw data", `"base64": "KLUv`, `"base64": "KLUw`, "does not fit its hash"},

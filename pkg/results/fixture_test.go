@@ -72,9 +72,20 @@ func finished(t *testing.T) *results.Store {
 
 func open(t *testing.T) *results.Store {
 	t.Helper()
-	s, err := results.Open(filepath.Join(t.TempDir(), "results"))
+	s, err := results.Open(filepath.Join(folder(t), "results"))
 	check(t, err)
 	return s
+}
+
+// folder is a temporary folder, in memory where that can be had: every file of a run is synced to the disk.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "labctl-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 func create(t *testing.T, s *results.Store, run results.Run) *results.Writer {

@@ -8,3 +8,6 @@ func Forge(value any) []byte {
 	}
 	return content
 }
+
+// HashOf is the hash that files are sealed with.
+func HashOf(data []byte) string { return hashOf(data) }

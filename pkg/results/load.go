@@ -27,6 +27,7 @@ type runReader struct {
 	run     *Run
 	files   map[string]sealedFile // those that were read, by path
 	trials  []string              // paths of the trials' files
+	fileOf  map[string]string     // by trialKey
 	blobs   map[string]bool       // paths of the raw files
 	endings int                   // number of the last one
 	end     *ending               // the last one, when it can be read
@@ -35,7 +36,7 @@ type runReader struct {
 
 // readFolder reads everything in the folder of a run, and checks it against the hashes it was written with.
 func readFolder(dir, id string) (*runReader, error) {
-	r := &runReader{dir: dir, id: id, files: map[string]sealedFile{}, blobs: map[string]bool{}}
+	r := &runReader{dir: dir, id: id, files: map[string]sealedFile{}, fileOf: map[string]string{}, blobs: map[string]bool{}}
 	if err := r.readManifest(); err != nil {
 		return nil, err
 	}
@@ -136,24 +137,27 @@ func (r *runReader) seen(dir string, entry fs.DirEntry) {
 }
 
 func (r *runReader) readTrials() {
-	seen := map[string]bool{}
 	for _, file := range r.trials {
 		trial, err := r.readTrial(file)
-		key := fmt.Sprintf("%q %d", trial.Cell, trial.Attempt)
-		if err == nil && seen[key] {
+		if err == nil && r.fileOf[trialKey(trial)] != "" {
 			err = fmt.Errorf("is a second attempt %d at %s", trial.Attempt, trial.Cell)
 		}
 		if err != nil {
 			r.damaged(file, err)
 			continue
 		}
-		seen[key] = true
+		r.fileOf[trialKey(trial)] = file
 		if r.run.Provenance.Importer == importerRunPy && trial.Measures != nil {
 			trial.Measures.Convention()
 		}
 		r.run.Trials = append(r.run.Trials, trial)
 	}
 	slices.SortFunc(r.run.Trials, func(a, b Trial) int { return cmp.Compare(a.Seq, b.Seq) })
+}
+
+// trialKey identifies a trial of a run.
+func trialKey(t Trial) string {
+	return fmt.Sprintf("%d %q %q %q %d", t.Block, t.Target, t.Layer, t.Workload, t.Attempt)
 }
 
 func (r *runReader) readTrial(file string) (Trial, error) {

@@ -97,3 +97,8 @@ func (row publishedTrial) trial(seq int) Trial {
 	summary := summary1{FioVersion: row.fioVersion, Jobs: row.jobs, Write: numbers, RuntimeMax: Duration(row.runtimeMs * int64(time.Millisecond))}
 	return Trial{Seq: seq, Cell: Cell{Block: 1, Target: row.target, Workload: row.workload}, Attempt: 1, Measures: summary.measures()}
 }
+
+// isPublished says whether a reference is that of a baseline.
+func isPublished(ref string) bool {
+	return slices.ContainsFunc(Published(), func(run Run) bool { return run.ID == ref })
+}

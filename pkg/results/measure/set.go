@@ -79,6 +79,15 @@ var flows = []struct {
 	{Verify, func(j fio.JobResult) fio.Flow { return j.Verify }},
 }
 
+// Flows are the directions that fio reports, in the order in which they are shown.
+func Flows() []Direction {
+	var all []Direction
+	for _, f := range flows {
+		all = append(all, f.name)
+	}
+	return all
+}
+
 // take reads every metric of one direction.
 func (s *Set) take(d Direction, from source, asked []Metric) {
 	for _, m := range slices.Concat(table, asked) {
