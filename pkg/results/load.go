@@ -25,26 +25,40 @@ func readRun(dir, id string) (*Run, error) {
 type runReader struct {
 	dir, id string
 	run     *Run
-	files   map[string]sealedFile // those that were read, by path
-	trials  []string              // paths of the trials' files
-	fileOf  map[string]string     // by trialKey
-	blobs   map[string]bool       // paths of the raw files
-	endings int                   // number of the last one
-	end     *ending               // the last one, when it can be read
+	files   map[string]sealedFile  // those that were read, by path
+	trials  map[string]fs.DirEntry // the trials' files, by path
+	fileOf  map[string]string      // by trialKey
+	blobs   map[string]fs.DirEntry // the raw files, by path
+	counts  *ending                // that vouches for files which were not read
+	endings int                    // number of the last one
+	end     *ending                // the last one, when it can be read
 	damage  []Damage
 }
 
 // readFolder reads everything in the folder of a run, and checks it against the hashes it was written with.
 func readFolder(dir, id string) (*runReader, error) {
-	r := &runReader{dir: dir, id: id, files: map[string]sealedFile{}, fileOf: map[string]string{}, blobs: map[string]bool{}}
+	r := newReader(dir, id)
 	if err := r.readManifest(); err != nil {
 		return nil, err
 	}
 	r.survey()
-	r.readTrials()
 	r.readEnding()
-	r.checkSeal()
+	r.readRest()
 	return r, nil
+}
+
+func newReader(dir, id string) *runReader {
+	return &runReader{
+		dir: dir, id: id, run: &Run{ID: id, Kind: KindMeasured, Status: StatusInterrupted},
+		files: map[string]sealedFile{}, fileOf: map[string]string{}, trials: map[string]fs.DirEntry{}, blobs: map[string]fs.DirEntry{},
+	}
+}
+
+// readRest reads all that lies between the beginning and the end of a run.
+func (r *runReader) readRest() {
+	r.readTrials()
+	r.checkCounts()
+	r.checkSeal()
 }
 
 // problem is what is wrong with the files of the run, or nil.
@@ -52,6 +66,7 @@ func (r *runReader) problem() error {
 	if len(r.damage) == 0 {
 		return nil
 	}
+	slices.SortFunc(r.damage, func(a, b Damage) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Problem, b.Problem)) })
 	return &DamagedError{Run: r.id, Files: r.damage}
 }
 
@@ -74,7 +89,6 @@ func (r *runReader) read(file string) ([]byte, error) {
 
 // readManifest reads what was known when the run began. Without it there is a run with nothing but an ID.
 func (r *runReader) readManifest() error {
-	r.run = &Run{ID: r.id, Kind: KindMeasured, Status: StatusInterrupted}
 	data, err := r.read(manifestFile)
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("reading run: %w", err)
@@ -128,16 +142,16 @@ func (r *runReader) seen(dir string, entry fs.DirEntry) {
 	case !entry.Type().IsRegular():
 		r.damaged(file, errNotRegular)
 	case dir == trialsDir:
-		r.trials = append(r.trials, file)
+		r.trials[file] = entry
 	case dir == rawDir:
-		r.blobs[file] = true
+		r.blobs[file] = entry
 	default:
 		r.endings = max(r.endings, endingNumber(name))
 	}
 }
 
 func (r *runReader) readTrials() {
-	for _, file := range r.trials {
+	for file := range r.trials {
 		trial, err := r.readTrial(file)
 		if err == nil && r.fileOf[trialKey(trial)] != "" {
 			err = fmt.Errorf("is a second attempt %d at %s", trial.Attempt, trial.Cell)
@@ -152,7 +166,9 @@ func (r *runReader) readTrials() {
 		}
 		r.run.Trials = append(r.run.Trials, trial)
 	}
-	slices.SortFunc(r.run.Trials, func(a, b Trial) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(r.run.Trials, func(a, b Trial) int {
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(trialKey(a), trialKey(b)))
+	})
 }
 
 // trialKey identifies a trial of a run.
@@ -183,7 +199,7 @@ func (r *runReader) checkArtifact(artifact Artifact) error {
 	if _, done := r.files[file]; done {
 		return nil // another trial has the same
 	}
-	if !r.blobs[file] {
+	if r.blobs[file] == nil {
 		return errMissing
 	}
 	packed, err := readRegular(filepath.Join(r.dir, filepath.FromSlash(file)), maxPacked)
@@ -220,12 +236,14 @@ func (r *runReader) readEnding() {
 		r.run.Status, r.run.StatusReason = StatusInterrupted, "the process that measured ended before the run did"
 	default:
 		r.run.Status, r.run.StatusReason, r.run.Finished, r.run.Overhead = r.end.Status, r.end.StatusReason, r.end.Finished, r.end.Overhead
-		r.checkCounts()
 	}
 }
 
 // checkCounts compares the trials with what the ending says of them. More can come after an interruption only.
 func (r *runReader) checkCounts() {
+	if r.end == nil {
+		return
+	}
 	got := len(r.run.Trials)
 	if got < r.end.Trials || got > r.end.Trials && r.end.Status != StatusInterrupted {
 		r.damaged(endingFile(r.endings), fmt.Errorf("says that %d trials were recorded; %d can be read", r.end.Trials, got))
@@ -252,7 +270,7 @@ func (r *runReader) checkSeal() {
 		case known[path] || read && now == sealed:
 		case read:
 			r.damaged(sealed.Path, errors.New("was changed after the run ended"))
-		case !r.blobs[sealed.Path]:
+		case r.blobs[sealed.Path] == nil:
 			r.damaged(sealed.Path, errMissing)
 		default: // a raw file that no trial has: a write that was tried twice
 		}

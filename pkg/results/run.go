@@ -104,6 +104,8 @@ type Provenance struct {
 	Spec       string `json:"spec,omitempty"`
 	PVEVersion string `json:"pve_version,omitempty"`
 	PVENode    string `json:"pve_node,omitempty"`
+	// Server is the host name or address of the Proxmox VE.
+	Server string `json:"server,omitempty"`
 	// Sandbox is "" on a real Proxmox VE, else the kind of sandbox: "host" or "qemu".
 	Sandbox string `json:"sandbox,omitempty"`
 	// LabRunID is the lab run whose machines were measured.

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // Store is a folder of runs. Several processes may use one at the same time.
@@ -31,13 +29,8 @@ func Open(dir string) (*Store, error) {
 // Dir is the store's folder, as an absolute path.
 func (s *Store) Dir() string { return s.dir }
 
-// Latest is the reference to the newest run of a store.
-const Latest = "latest"
-
-// Load returns the run that ref names: an ID, a unique beginning of one, "latest", the name of a lab (its latest run),
-// or a published baseline such as "blog:2023-08-23".
-// When files of the run are damaged Load returns all that is whole together with a *DamagedError.
-// A ref that fits nothing is a *NotFoundError.
+// Load returns the run that ref names, see Refs. When files of the run are damaged Load returns all that is whole together
+// with a *DamagedError. A ref that fits nothing is a *NotFoundError.
 func (s *Store) Load(ref string) (*Run, error) {
 	for _, run := range Published() {
 		if run.ID == ref {
@@ -67,53 +60,4 @@ func (s *Store) ids() ([]string, error) {
 		}
 	}
 	return ids, nil
-}
-
-// resolve finds the ID that ref means.
-func (s *Store) resolve(ref string) (string, error) {
-	ids, err := s.ids()
-	if err != nil {
-		return "", err
-	}
-	if ref == Latest && len(ids) > 0 {
-		return ids[len(ids)-1], nil
-	}
-	var fitting, labs []string
-	for _, id := range slices.Backward(ids) {
-		if id == ref {
-			return id, nil
-		}
-		if ref != "" && strings.HasPrefix(id, ref) {
-			fitting = append(fitting, id)
-		}
-	}
-	if len(fitting) > 1 {
-		return "", fmt.Errorf("run %q could be any of %s: give more of the ID", ref, strings.Join(fitting, ", "))
-	}
-	if len(fitting) == 1 {
-		return fitting[0], nil
-	}
-	for _, id := range slices.Backward(ids) {
-		run, err := manifestOf(filepath.Join(s.dir, id), id)
-		switch {
-		case err != nil || run.Lab == "": // a damaged run says so when it is listed or loaded
-		case run.Lab == ref:
-			return id, nil
-		case !slices.Contains(labs, run.Lab):
-			labs = append(labs, run.Lab)
-		}
-	}
-	return "", &NotFoundError{Ref: ref, Known: known(ids, labs)}
-}
-
-// known is what could have been meant: the newest runs, the labs, the baselines.
-func known(ids, labs []string) []string {
-	const newest = 5
-	names := slices.Clone(ids[max(0, len(ids)-newest):])
-	slices.Reverse(names)
-	names = append(names, labs...)
-	for _, run := range Published() {
-		names = append(names, run.ID)
-	}
-	return names
 }
