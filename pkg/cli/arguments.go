@@ -21,7 +21,7 @@ func fitting(cmd *cobra.Command, args []string) error {
 	var needed []string
 	places, open := strings.Fields(cmd.Use)[1:], false
 	for _, place := range places {
-		open = open || strings.HasSuffix(place, "...")
+		open = open || strings.HasSuffix(strings.TrimSuffix(place, "]"), "...")
 		if !strings.HasPrefix(place, "[") {
 			needed = append(needed, place)
 		}

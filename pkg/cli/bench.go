@@ -231,7 +231,7 @@ func (r *labRun) describe(ctx context.Context, machines machines, schedule []sui
 		Blocks: r.Lab.Suite.Blocks, Seed: seed, Rest: results.Duration(r.Lab.Suite.Rest), FilePolicy: string(r.Lab.Suite.Files),
 		Provenance: results.Provenance{
 			LabctlVersion: version(), Spec: string(r.Text), SpecSHA256: r.SHA256(),
-			PVEVersion: server.Version, PVENode: r.Lab.Node, LabRunID: r.Journal.State().Run.RunID, Sandbox: r.app.flags.sandbox,
+			PVEVersion: server.Version, PVENode: r.Lab.Node, Server: r.server.host(), LabRunID: r.Journal.State().Run.RunID, Sandbox: r.app.flags.sandbox,
 		},
 	}
 	if r.server.sandbox != nil {

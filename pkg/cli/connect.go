@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -70,6 +71,15 @@ func (a *app) connectSandbox(ctx context.Context) (*server, error) {
 	}
 	server.dialer, server.sandbox, server.started = remote.ProxyDialer(info.Gateway), &info, started
 	return server, nil
+}
+
+// host is the server's name or address, for the results.
+func (s *server) host() string {
+	address, err := url.Parse(s.url)
+	if err != nil {
+		return ""
+	}
+	return address.Hostname()
 }
 
 // sandboxPollDelay suits tasks that take tenths of a second.

@@ -44,7 +44,8 @@ func newReport(a *app) *cobra.Command {
 	var output outputFlags
 	cmd := &cobra.Command{
 		Use:   "report [RUN]",
-		Short: "Show a run: its ID, the beginning of one, a lab's name, a published baseline, or latest (default)",
+		Short: "Show a run (default: latest)",
+		Long:  "report shows a run. A run is named by " + results.Refs + ".",
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.report(runRef(args), output)
 		},
@@ -111,20 +112,49 @@ func (a *app) format(output outputFlags) (report.Format, error) {
 	return report.Format(output.format), nil
 }
 
-// writeTo writes to the file, or to standard output when there is no path.
+// writeTo writes to the file, or to standard output when there is no path. What people could not see is shown.
 func (a *app) writeTo(path string, write func(io.Writer) error) error {
+	return a.writeRaw(path, func(w io.Writer) error { return write(visible.NewWriter(w)) })
+}
+
+// writeRaw writes exactly what write does to the file, or to standard output when there is no path. A file is there when
+// all of it is written, and not before.
+func (a *app) writeRaw(path string, write func(io.Writer) error) error {
 	if path == "" {
-		return a.print(write)
+		return a.print(func(w io.Writer) error {
+			if filter, ok := w.(*visible.Writer); ok {
+				w = filter.Raw()
+			}
+			return write(w)
+		})
 	}
+	if err := writeFile(path, write); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return err
 	}
-	file, err := os.Create(path)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // such as /dev/stdout
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(file), file.Close())
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".writing-*")
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return err
 	}
-	if err := errors.Join(write(visible.NewWriter(file)), file.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+	err = errors.Join(write(file), file.Chmod(0o644), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
 }
@@ -148,6 +178,7 @@ func newCompare(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "Put two runs, or two targets (RUN:TARGET), side by side",
+		Long:  "compare puts two runs, or two targets (RUN:TARGET), side by side. A run is named by " + results.Refs + ".",
 		RunE:  func(_ *cobra.Command, args []string) error { return a.compare(args[0], args[1], output) },
 	}
 	output.add(cmd, textFormats()...)
@@ -166,6 +197,9 @@ func (a *app) compare(refA, refB string, output outputFlags) error {
 	second, err := compare.Select(refB, a.load)
 	if err != nil {
 		return err
+	}
+	if compare.Same(first, second) {
+		return usagef("%s and %s are the same run: give two runs, or two targets as RUN:TARGET", refA, refB)
 	}
 	comparison := compare.Compare(first, second)
 	return a.writeTo(output.out, func(w io.Writer) error {

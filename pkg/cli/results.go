@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -15,8 +14,8 @@ import (
 )
 
 func newResults(a *app) *cobra.Command {
-	cmd := group(&cobra.Command{Use: "results", Short: "List, show, import and export runs"})
-	cmd.AddCommand(newResultsList(a), newResultsShow(a), newResultsImport(a), newResultsExport(a))
+	cmd := group(&cobra.Command{Use: "results", Short: "List, show, keep, check, import and export runs"})
+	cmd.AddCommand(newResultsList(a), newResultsShow(a), newResultsTag(a), newResultsPrune(a), newResultsVerify(a), newResultsImport(a), newResultsExport(a))
 	return cmd
 }
 
@@ -28,16 +27,28 @@ func newResultsList(a *app) *cobra.Command {
 	}
 }
 
+// runList is the JSON form of the list.
+type runList struct {
+	Runs []listed `json:"runs"`
+}
+
 // listed is a run in the list.
 type listed struct {
-	ID      string `json:"id"`
-	Kind    string `json:"kind"`
-	Lab     string `json:"lab,omitempty"`
-	Title   string `json:"title,omitempty"`
-	Status  string `json:"status"`
-	Trials  int    `json:"trials"`
-	Failed  int    `json:"failed"`
-	Problem string `json:"problem,omitempty"`
+	ID       string         `json:"id"`
+	Kind     results.Kind   `json:"kind,omitempty"`
+	Created  time.Time      `json:"created,omitzero"`
+	Finished time.Time      `json:"finished,omitzero"`
+	Title    string         `json:"title,omitempty"`
+	Lab      string         `json:"lab,omitempty"`
+	Server   string         `json:"server,omitempty"`
+	Node     string         `json:"node,omitempty"`
+	Sandbox  string         `json:"sandbox,omitempty"` // its kind; absent on a real Proxmox VE
+	Status   results.Status `json:"status,omitempty"`
+	Tags     []string       `json:"tags"`
+	Trials   int            `json:"trials"`
+	Failed   int            `json:"failed"`
+	Problem  string         `json:"problem,omitempty"`
+	newer    bool
 }
 
 func (a *app) listResults() error {
@@ -49,35 +60,74 @@ func (a *app) listResults() error {
 	if err != nil {
 		return err
 	}
-	runs := []listed{}
+	list := runList{Runs: []listed{}}
 	for _, header := range headers {
-		runs = append(runs, listed{
-			ID: header.ID, Kind: string(header.Kind), Lab: header.Lab, Title: header.Title, Status: string(header.Status),
-			Trials: header.Trials, Failed: header.Failed, Problem: header.Problem,
-		})
+		list.Runs = append(list.Runs, newListed(header))
 	}
 	for _, run := range results.Published() {
-		runs = append(runs, listed{ID: run.ID, Kind: string(run.Kind), Title: run.Title, Status: string(run.Status), Trials: len(run.Trials)})
+		list.Runs = append(list.Runs, newListed(run.Header()))
 	}
 	return a.print(func(w io.Writer) error {
 		if a.json() {
-			return writeJSON(w, runs)
+			return writeJSON(w, list)
 		}
-		return listText(w, visible.Of(runs))
+		return listText(w, visible.Of(list.Runs))
 	})
 }
 
-func listText(w io.Writer, runs []listed) error {
-	rows := newTable(table.Row{"RUN", "KIND", "LAB", "STATUS", "TRIALS", "FAILED"})
-	for _, run := range runs {
-		status := run.Status
-		if run.Problem != "" {
-			status = "damaged: " + run.Problem
-		}
-		rows.AppendRow(table.Row{run.ID, run.Kind, run.Lab, status, run.Trials, run.Failed})
+func newListed(h results.Header) listed {
+	return listed{
+		ID: h.ID, Kind: h.Kind, Created: h.Created, Finished: h.Finished, Title: h.Title, Lab: h.Lab, Server: h.Server, Node: h.Node,
+		Sandbox: h.Sandbox, Status: h.Status, Tags: append([]string{}, h.Tags...), Trials: h.Trials, Failed: h.Failed, Problem: h.Problem, newer: h.Newer,
 	}
-	_, err := fmt.Fprintln(w, rows.Render())
+}
+
+func listText(w io.Writer, runs []listed) error {
+	rows := newTable(table.Row{"RUN", "DATE (UTC)", "LAB", "SERVER", "STATE", "TRIALS", "FAILED", "TITLE"})
+	var problems []string
+	for _, run := range runs {
+		if run.Problem != "" {
+			problems = append(problems, run.Problem)
+		}
+		name, date := run.ID, ""
+		if len(run.Tags) > 0 {
+			name += " (" + strings.Join(run.Tags, ", ") + ")"
+		}
+		if !run.Created.IsZero() {
+			date = run.Created.UTC().Format("2006-01-02 15:04")
+		}
+		rows.AppendRow(table.Row{name, date, run.Lab, run.where(), run.state(), run.Trials, run.Failed, run.Title})
+	}
+	_, err := fmt.Fprintln(w, strings.Join(append([]string{rows.Render()}, problems...), "\n"))
 	return err
+}
+
+// where is the server that was measured, or that it was none.
+func (l listed) where() string {
+	switch {
+	case l.Sandbox != "":
+		return "SANDBOX (" + l.Sandbox + ")"
+	case l.Server == "":
+		return l.Node
+	case l.Node == "" || l.Node == l.Server:
+		return l.Server
+	default:
+		return l.Server + "/" + l.Node
+	}
+}
+
+// state is what became of the run.
+func (l listed) state() string {
+	switch {
+	case l.newer:
+		return "newer"
+	case l.Problem != "":
+		return "damaged"
+	case l.Kind == results.KindMeasured:
+		return string(l.Status)
+	default:
+		return string(l.Kind)
+	}
 }
 
 // newTable is a table without lines, as command-line tools print them.
@@ -100,75 +150,5 @@ func newResultsShow(a *app) *cobra.Command {
 		RunE:  func(_ *cobra.Command, args []string) error { return a.report(runRef(args), output) },
 	}
 	output.add(cmd, append(textFormats(), formatSVG)...)
-	return cmd
-}
-
-func newResultsImport(a *app) *cobra.Command {
-	var target string
-	cmd := &cobra.Command{
-		Use:   "import FILE...",
-		Short: "Import runs: exports of labctl, result files of the blog's run.py, or fio's JSON",
-		RunE:  func(_ *cobra.Command, args []string) error { return a.importResults(args, target) },
-	}
-	cmd.Flags().StringVar(&target, "target", "", "`name` of the target that a plain fio report was measured on")
-	return cmd
-}
-
-func (a *app) importResults(paths []string, target string) error {
-	store, err := a.store()
-	if err != nil {
-		return err
-	}
-	ids := []string{}
-	var failures []error
-	for _, path := range paths {
-		runs, err := importFile(store, path, target)
-		if err != nil {
-			failures = append(failures, err)
-		}
-		for _, run := range runs {
-			ids = append(ids, run.ID)
-		}
-	}
-	err = a.print(func(w io.Writer) error {
-		if a.json() {
-			return writeJSON(w, map[string][]string{"runs": ids})
-		}
-		for _, id := range ids {
-			if _, err := fmt.Fprintln(w, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return errors.Join(append(failures, err)...)
-}
-
-func importFile(store *results.Store, path, target string) ([]results.Run, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return store.ImportFile(results.File{Name: filepath.Base(path), Data: data, Target: target, Modified: info.ModTime()})
-}
-
-func newResultsExport(a *app) *cobra.Command {
-	var out string
-	cmd := &cobra.Command{
-		Use:   "export RUN",
-		Short: "Write a run with its raw data as one JSON document",
-		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := a.store()
-			if err != nil {
-				return err
-			}
-			return a.writeTo(out, func(w io.Writer) error { return store.Export(args[0], w) })
-		},
-	}
-	cmd.Flags().StringVar(&out, "out", "", "`path` to write to instead of standard output")
 	return cmd
 }

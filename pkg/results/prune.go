@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"labctl/pkg/internal/atomicfile"
@@ -29,20 +30,31 @@ func (s *Store) Prunable(p Pruning) ([]Header, error) {
 	}
 	newer := map[string]int{} // runs of a lab that are newer and not void
 	var prunable []Header
-	for i := len(headers) - 1; i >= 0; i-- {
-		h := headers[i]
-		void := h.Trials == 0 && h.Status == StatusInterrupted && h.Problem == ""
+	for _, h := range slices.Backward(headers) {
 		rank := newer[h.Lab]
-		if !void {
+		if !h.isVoid() {
 			newer[h.Lab]++
 		}
-		asked := p.Void && void || p.Keep > 0 && rank >= p.Keep || !p.Before.IsZero() && h.Created.Before(p.Before)
-		kept := len(h.Tags) > 0 || h.Status == StatusRunning || h.Problem != "" || rank == 0 && !void
-		if asked && !kept {
-			prunable = append([]Header{h}, prunable...)
+		if p.asksFor(h, rank) && !h.isKept(rank) {
+			prunable = append(prunable, h)
 		}
 	}
+	slices.Reverse(prunable)
 	return prunable, nil
+}
+
+func (h Header) isVoid() bool {
+	return h.Trials == 0 && h.Status == StatusInterrupted && h.Problem == ""
+}
+
+// asksFor says whether a run is selected; rank is how many runs of its lab are newer.
+func (p Pruning) asksFor(h Header, rank int) bool {
+	return p.Void && h.isVoid() || p.Keep > 0 && rank >= p.Keep || !p.Before.IsZero() && h.Created.Before(p.Before)
+}
+
+// isKept says whether a run is never removed.
+func (h Header) isKept(rank int) bool {
+	return len(h.Tags) > 0 || h.Status == StatusRunning || h.Problem != "" || rank == 0 && !h.isVoid()
 }
 
 // Remove removes a run for ever. One that is being written is not removed.

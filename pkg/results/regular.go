@@ -23,10 +23,23 @@ var (
 
 // readRegular reads a whole file of at most this many bytes. It follows no symbolic link and waits for no FIFO.
 func readRegular(path string, most int64) ([]byte, error) {
-	file, err := openRegular(path, most)
+	file, err := openRegular(path, most, syscall.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}
+	return readAll(file, most)
+}
+
+// ReadImport reads a file to be imported, which may be a link. It is a regular file, and not larger than the largest export.
+func ReadImport(path string) ([]byte, error) {
+	file, err := openRegular(path, maxExport, 0)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(file, maxExport)
+}
+
+func readAll(file *os.File, most int64) ([]byte, error) {
 	defer file.Close() //nolint:errcheck // read-only
 	data, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err == nil && int64(len(data)) > most {
@@ -36,8 +49,8 @@ func readRegular(path string, most int64) ([]byte, error) {
 }
 
 // openRegular opens a regular file of at most this many bytes.
-func openRegular(path string, most int64) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+func openRegular(path string, most int64, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flags, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errMissing

@@ -61,3 +61,22 @@ func (s *Store) ids() ([]string, error) {
 	}
 	return ids, nil
 }
+
+// IDs are the IDs of the runs that the references name; of all runs without references, oldest first.
+func (s *Store) IDs(refs ...string) ([]string, error) {
+	if len(refs) == 0 {
+		return s.ids()
+	}
+	var ids []string
+	for _, ref := range refs {
+		if isPublished(ref) {
+			return nil, fmt.Errorf("%s ships with labctl and is not stored", ref)
+		}
+		id, err := s.resolve(ref)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

@@ -52,6 +52,12 @@ func (s Selection) side() Side {
 	}
 }
 
+// Same says that both selections are of the same numbers.
+func Same(a, b Selection) bool {
+	a, b = sameTarget(a, b)
+	return a.Run.ID == b.Run.ID && a.Target == b.Target
+}
+
 // sameTarget lets a target that only one side names stand for the target of that name on the other side.
 func sameTarget(a, b Selection) (Selection, Selection) {
 	if a.Target == "" {
