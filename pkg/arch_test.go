@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"pkg/killtest":        {}, // tests of the built binary: they know labctl by its command line only
 
 	"pkg/lab/cloudimage": {},
-	"pkg/bench/zvol":     {"pkg/fio"},
+	"pkg/bench/zvol":     {"pkg/fio", "pkg/remote"},
 	"pkg/lab/vmtemplate": {"pkg/lab/teardown", "pkg/lab/change", "pkg/lab/cloudimage", "pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
 
 	"pkg/pvesim/owned":              {},

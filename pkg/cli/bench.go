@@ -139,6 +139,9 @@ func (a *app) notUp(lab string) error {
 
 // measure connects to all targets and runs the schedule; the ID is that of the recorded run.
 func (r *labRun) measure(ctx context.Context, options benchOptions, filter suite.Filter) (string, error) {
+	if err := r.cleanHost(ctx); err != nil {
+		return "", err
+	}
 	schedule := suite.Schedule(r.Lab.Suite, r.Lab.Targets(), options.seed, filter)
 	configs, err := r.checkVMs(ctx, schedule)
 	if err != nil {

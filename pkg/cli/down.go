@@ -94,8 +94,9 @@ func (a *app) removeLab(ctx context.Context, spec labrun.Spec) (labrun.Removed, 
 		return labrun.Removed{}, stillUp(a.labStore(), spec.Lab.Name, err)
 	}
 	a.mayLeave(spec.Lab.Name)
+	leftOnHost := run.cleanHost(ctx) // first: a disk that fio still writes to cannot be removed
 	out, err := run.Down(ctx)
-	err = errors.Join(err, run.cleanHost(ctx))
+	err = errors.Join(err, leftOnHost)
 	if err == nil {
 		err = run.Forget()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"labctl/pkg/bench/suite"
@@ -46,10 +47,11 @@ func (r *labRun) cleanHost(ctx context.Context) error {
 	}
 	left := &hostLeftError{host: r.Lab.Host.Name, directory: r.Lab.Host.Directory}
 	for id, target := range state.Detached {
-		if target == r.Lab.Host.Name {
+		if r.vmSpec(target).Name == "" { // what wrote to a VM's disk from the host is the host's, too
 			left.ids = append(left.ids, id)
 		}
 	}
+	slices.Sort(left.ids)
 	left.copy = state.Fact(r.Lab.Host.Name, factFioCopy)
 	if len(left.ids) == 0 && left.copy == "" {
 		return nil

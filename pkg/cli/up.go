@@ -49,6 +49,9 @@ func (a *app) up(ctx context.Context, spec labrun.Spec, options upOptions) error
 	a.mayLeave(spec.Lab.Name)
 	work, stop := a.leaveTime(ctx, spec.Lab)
 	defer stop()
+	if err := run.cleanHost(work); err != nil { // it may write to the disk of a VM that up would start
+		return errors.Join(err, run.Close())
+	}
 	changed, err := run.Up(work, labrun.UpOptions{Readiness: &readiness{run: run}, Keep: options.keep, KeepGoing: options.keepGoing})
 	switch {
 	case err != nil:

@@ -55,6 +55,10 @@ const (
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 
+// DetachedFolder is where the target keeps what belongs to a detached command, below the user's home. It is there while the
+// command runs, and goes when its result was taken or it was stopped.
+func DetachedFolder(id string) string { return ".labctl/detached/" + id }
+
 // RunDetached starts a command that survives the connection, waits for its end
 // and returns what it left; any exit code is a result, not an error. In the
 // good case all of that is one round trip. When the connection is lost it
