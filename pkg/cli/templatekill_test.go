@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/viper"
 
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/lab/cloudimage"
@@ -79,7 +80,7 @@ func (w *killWorld) process(state string, wire *dyingWire) {
 	}
 	streams := ui.IO{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}
 	w.state, w.wire = state, wire
-	w.app = &app{IO: streams, flags: flags{stateDir: state, quiet: true}}
+	w.app = &app{IO: streams, flags: flags{stateDir: state, quiet: true}, config: viper.New()}
 	w.server = &server{url: "https://pve.invalid:8006", tokenID: pvesim.SandboxTokenID, client: client}
 }
 
