@@ -177,10 +177,10 @@ func (r *labRun) onHost(ctx context.Context, disk *zvol.Disk, host *machine, wor
 	err := work(ctx, id)
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), fioCopyTime)
 	defer cancel()
-	if err := errors.Join(err, host.host.StopDetached(ending, id)); err != nil {
-		return err
+	if stopErr := host.host.StopDetached(ending, id); stopErr != nil {
+		return errors.Join(err, stopErr)
 	}
-	return r.Journal.Attached(id)
+	return errors.Join(err, r.Journal.Attached(id))
 }
 
 // zvolDisk looks the VM and its data disk up.

@@ -87,7 +87,7 @@ func misplaced(stdout []byte, took int64) string {
 	}
 	direct, ramp, written := true, false, int64(0)
 	for _, job := range report.Jobs {
-		written += job.Write.IOBytes
+		written += int64(job.Write.IOBytes.Or(0))
 		direct = direct && option(report, job, "direct") == "1"
 		ramp = ramp || strings.Trim(option(report, job, "ramp_time"), "0s") != ""
 	}

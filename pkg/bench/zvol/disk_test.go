@@ -85,7 +85,7 @@ func reportOf(lines ...string) string {
 }
 
 func fioReport(writtenBytes int, options string) string {
-	return fmt.Sprintf(`{"fio version": "fio-3.33", "jobs": [{"jobname": "x", "groupid": 0, "error": 0, "elapsed": 1, "job options": {%s}, "write": {"io_bytes": %d, "bw_bytes": 1, "iops": 1, "runtime": 1000, "total_ios": 1}}]}`, options, writtenBytes)
+	return fmt.Sprintf(`{"fio version": "fio-3.33", "jobs": [{"jobname": "x", "groupid": 0, "error": 0, "elapsed": 1, "job options": {%s}, "write": {"io_bytes": %d, "bw": %d, "bw_bytes": %d, "iops": 1, "runtime": 1000, "total_ios": 1}}]}`, options, writtenBytes, writtenBytes>>10, writtenBytes)
 }
 
 // playing is a disk whose VM runs, with everything right unless looks say otherwise.

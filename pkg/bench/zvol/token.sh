@@ -1,8 +1,9 @@
 # Leaves a token on the data disk, as the guest sees it, and prints where it lies on the disk: offset=BYTES. The file is
 # read back at that place through the name that has the disk's serial number, past every cache.
-# Arguments: serial number, mount point, token.
+# Arguments: serial number, mount point, token. LABCTL_ROOT is set in the sandbox, as for prepare.sh.
 set -eu
-serial=$1 mount=$2 token=$3
+root=${LABCTL_ROOT:-}
+serial=$1 mount=$root$2 token=$3
 
 die() {
 	echo "$*" >&2
@@ -20,7 +21,7 @@ as_root() {
 PATH=$PATH:/usr/sbin:/sbin
 disk=
 for name in "scsi-0QEMU_QEMU_HARDDISK_$serial" "virtio-$serial" "ata-QEMU_HARDDISK_$serial"; do
-	[ ! -e "/dev/disk/by-id/$name" ] || disk=/dev/disk/by-id/$name
+	[ ! -e "$root/dev/disk/by-id/$name" ] || disk=$root/dev/disk/by-id/$name
 done
 [ -n "$disk" ] || die "no disk with serial number $serial"
 source=$(findmnt --noheadings --output SOURCE --mountpoint "$mount") || die "nothing is mounted at $mount"
