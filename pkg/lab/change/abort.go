@@ -77,7 +77,7 @@ func (e *Executor) abort(running context.Context, rule abortRule, task pve.UPID)
 			return errNotCopying
 		}
 		// The clean-up frees volumes within the 5 s that PVE gives it: nobody else of us may hold the storage's lock meanwhile.
-		return e.freeing(running, task.Node, func() error {
+		return e.inside(running, Gate{Kind: GateFree, Node: task.Node}, alone, func() error {
 			if !e.copies(running, task) {
 				return errNotCopying
 			}

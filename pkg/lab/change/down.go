@@ -288,7 +288,7 @@ func (e *Executor) mayDestroy(id pve.VMID, config pve.VMConfig) bool {
 func (e *Executor) destroyStopped(ctx context.Context, name string, ref pve.VMRef, remove change) error {
 	policy := backoff.WithContext(backoff.WithMaxRetries(backoff.NewConstantBackOff(2*time.Second), 3), ctx)
 	return backoff.Retry(func() error {
-		err := e.do(ctx, remove)
+		err := e.pace.measure(ref.Node, func() error { return e.do(ctx, remove) })
 		if gone, lookErr := e.isGone(ctx, ref, err); gone && lookErr == nil {
 			return nil // an earlier process's destroy got there first
 		}

@@ -97,6 +97,7 @@ type Executor struct {
 
 	vmids vmids
 	own   LocalGates
+	pace  pace
 }
 
 // mark is the owner mark for one VM.

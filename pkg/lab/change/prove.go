@@ -92,7 +92,9 @@ func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, 
 		destroy.work = "empty"
 		return e.do(ctx, destroy)
 	}
-	return e.freeing(ctx, ref.Node, func() error { return e.do(ctx, destroy) })
+	return e.freeing(ctx, ref.Node, func() error {
+		return e.pace.measure(ref.Node, func() error { return e.do(ctx, destroy) })
+	})
 }
 
 // probe makes the empty VM, unless the one of an earlier round is still there.

@@ -3,15 +3,13 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/sys/unix"
+
+	"labctl/pkg/internal/filelock"
 )
 
 // BusyError says that another labctl process works on the same lab.
@@ -30,44 +28,22 @@ func (e *BusyError) Error() string {
 }
 
 // Lock is the exclusive right to change one lab.
-type Lock struct{ file *os.File }
+type Lock = filelock.Lock
 
-// askTime is how long a lock is tried for that is held: somebody may only be asking with Held.
-const askTime = 200 * time.Millisecond
-
-// Acquire takes the lock at path or says who holds it. The kernel drops it when the process dies. A full disk does
-// not keep it from being taken: only the number that BusyError shows is missing then.
+// Acquire takes the lock at path or says who holds it. A full disk does not keep it from being taken: only the number that
+// BusyError shows is missing then.
 func Acquire(path string) (*Lock, error) {
-	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(5*time.Millisecond), backoff.WithMaxElapsedTime(askTime))
-	return backoff.RetryWithData(func() (*Lock, error) {
-		lock, err := Try(path)
-		if busy := (*BusyError)(nil); err != nil && !errors.As(err, &busy) {
-			return nil, backoff.Permanent(err)
-		}
-		return lock, err
-	}, policy)
-}
-
-// Try is Acquire at once, for a lock that nobody asks for with Held.
-func Try(path string) (*Lock, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	lock, err := filelock.Acquire(path)
+	var held *filelock.HeldError
+	switch {
+	case errors.As(err, &held):
+		pid, _ := strconv.Atoi(strings.TrimSpace(held.Note)) // 0 when there is none
+		return nil, &BusyError{Path: path, PID: pid}
+	case err != nil:
 		return nil, lockError(err)
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, lockError(err)
-	}
-	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(&BusyError{Path: path, PID: holder(file)}, file.Close())
-	}
-	if err != nil {
-		return nil, errors.Join(lockError(err), file.Close())
-	}
-	if err := file.Truncate(0); err == nil {
-		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	return &Lock{file: file}, nil
+	lock.Note(strconv.Itoa(os.Getpid()) + "\n")
+	return lock, nil
 }
 
 // lockError says what to do about a state directory that cannot be written.
@@ -79,34 +55,11 @@ func lockError(err error) error {
 	return fmt.Errorf("taking a lock: %w (%s, or give another one with --state-dir: `down` finds a lab without its state)", err, remedy)
 }
 
-// Held says whether a process holds the lock at path. It asks by a shared lock for a moment.
+// Held says whether a process holds the lock at path.
 func Held(path string) (bool, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
+	held, err := filelock.Held(path)
 	if err != nil {
 		return false, fmt.Errorf("asking for a lab's lock: %w", err)
 	}
-	err = unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return true, file.Close()
-	}
-	return false, errors.Join(err, file.Close())
-}
-
-// Release gives the lock back.
-func (l *Lock) Release() error { return l.file.Close() }
-
-func holder(file *os.File) int {
-	buffer := make([]byte, 32)
-	n, err := file.ReadAt(buffer, 0)
-	if n == 0 && err != nil {
-		return 0
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(buffer[:n])))
-	if err != nil {
-		return 0
-	}
-	return pid
+	return held, nil
 }

@@ -18,7 +18,7 @@ import (
 // openGates let everything through, as a tool does that only counts on PVE's own locks.
 type openGates struct{}
 
-func (openGates) Enter(context.Context, change.Gate) (func(), error) { return func() {}, nil }
+func (openGates) Enter(context.Context, change.Gate, func() int) (func(), error) { return func() {}, nil }
 
 // lifeOfTwenty brings a lab of 20 VMs up and down on a server whose zvols take long, and counts PVE's lock time-outs.
 func lifeOfTwenty(t *testing.T, major int, gates change.Gates) (timeouts int, upTook, downTook time.Duration, left []string) {
@@ -74,24 +74,25 @@ func TestTwentyVMsWithoutALockTimeout(t *testing.T) {
 // Two processes of one state directory share the gates, and a slot comes back when its holder dies.
 func TestFileGates(t *testing.T) {
 	gates := newFileGates(t)
-	free := change.Gate{Kind: change.GateFree, Node: "pve", AtOnce: 1}
-	leave, err := gates.Enter(t.Context(), free)
+	one := func() int { return 1 }
+	free := change.Gate{Kind: change.GateFree, Node: "pve"}
+	leave, err := gates.Enter(t.Context(), free, one)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if other, err := gates.Enter(t.Context(), change.Gate{Kind: change.GateAllocate, Node: "pve", AtOnce: 3}); err != nil {
+	if other, err := gates.Enter(t.Context(), change.Gate{Kind: change.GateAllocate, Node: "pve"}, one); err != nil {
 		t.Errorf("another kind waits: %v", err)
 	} else {
 		other()
 	}
 	hurried, cancel := context.WithTimeoutCause(t.Context(), 120*time.Millisecond, os.ErrDeadlineExceeded)
 	defer cancel()
-	if _, err := gates.Enter(hurried, free); err == nil || !strings.Contains(err.Error(), os.ErrDeadlineExceeded.Error()) {
+	if _, err := gates.Enter(hurried, free, one); err == nil || !strings.Contains(err.Error(), os.ErrDeadlineExceeded.Error()) {
 		t.Errorf("a full gate let a second one in, or lost the reason: %v", err)
 	}
 	entered := make(chan error)
 	go func() {
-		leave, err := gates.Enter(t.Context(), free)
+		leave, err := gates.Enter(t.Context(), free, one)
 		if err == nil {
 			leave()
 		}
@@ -137,5 +138,31 @@ func TestUpDoesNotAwaitAnotherLabsFullClone(t *testing.T) {
 			}
 			s.mustDown()
 		})
+	}
+}
+
+// Removals go side by side on a server that is quick, and one at a time on one whose storage needs 4 s for each volume: PVE's lock is
+// waited for in vain nowhere.
+func TestRemovalsGoAsFastAsTheStorage(t *testing.T) {
+	took := map[time.Duration]time.Duration{}
+	for _, free := range []time.Duration{100 * time.Millisecond, 4 * time.Second} {
+		tell(t, 8, func(topology *pvesim.Topology) {
+			topology.Timings = pvesim.Realistic()
+			topology.Timings.Free = free
+		}, func(s story) {
+			s.mustUp()
+			begun, before := time.Now(), len(s.cluster.Tasks())
+			s.mustDown()
+			took[free] = time.Since(begun)
+			for _, task := range s.cluster.Tasks()[before:] {
+				if strings.Contains(task.Status+strings.Join(task.Log, "\n"), "got timeout") {
+					s.Errorf("%v a volume: %s waited for a lock in vain", free, task.UPID)
+				}
+			}
+			s.Logf("%v a volume: down of 8 VMs took %v", free, took[free])
+		})
+	}
+	if quick := took[100*time.Millisecond]; quick > 25*time.Second {
+		t.Errorf("down of 8 VMs took %v on a quick server", quick)
 	}
 }
