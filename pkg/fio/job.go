@@ -49,6 +49,9 @@ func (j Job) Args() []string {
 	for _, o := range j.Options {
 		args = append(args, "--"+o.String())
 	}
+	if _, verifies := j.Get("verify"); verifies {
+		args = append(args, "--verify_state_save=0") // a file beside the measured ones, written when fio is ended early
+	}
 	if _, chosen := j.Get("output-format"); !chosen {
 		args = append(args, "--output-format=json")
 	}

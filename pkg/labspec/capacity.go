@@ -14,18 +14,15 @@ const fillPercent = 90
 // time; reused ones pile up, those of one name counting once, at their largest. What the options alone do not tell, such
 // as a size in percent, is not counted.
 func (l *Lab) FileBytes() (need Size, whose string) {
-	kept := map[fioFile]int64{}
+	kept := map[string]int64{}
 	for _, w := range l.Suite.Workloads {
-		name, count, bytes, known := filesOf(w.Job)
-		if !known {
-			continue
+		var total int64
+		for name, bytes := range filesOf(w.Job) {
+			total += bytes
+			kept[name] = max(kept[name], bytes)
 		}
-		if total := Size(int64(count) * bytes); total > need {
-			need, whose = total, "workload "+w.Name
-		}
-		for i := range count {
-			file := fioFile{name, i}
-			kept[file] = max(kept[file], bytes)
+		if Size(total) > need {
+			need, whose = Size(total), "workload "+w.Name
 		}
 	}
 	if l.Suite.Files == FilesReuse && len(l.Suite.Workloads) > 1 {
@@ -56,37 +53,35 @@ func enough(need int64) Size {
 	return (wanted + GiB - 1) / GiB * GiB
 }
 
-// fioFile names one file that fio makes: by default NAME.JOB.0 for each of the numjobs.
-type fioFile struct {
-	name string
-	job  int
+// filesOf returns what a job leaves in its directory, with the size of each file in bytes; nil where that cannot be told
+// from the options alone.
+func filesOf(job fio.Job) map[string]int64 {
+	names, err := job.FileNames()
+	each, known := fileBytes(job)
+	if _, other := job.Get("kb_base"); err != nil || !known || other {
+		return nil
+	}
+	files := map[string]int64{}
+	for _, name := range names {
+		files[name] = each
+	}
+	return files
 }
 
-// maxJobs is the most that fio runs at once by default (its option max-jobs).
-const maxJobs = 4096
-
-// filesOf returns what a job leaves in its directory: count files of one name, each of the given bytes. It is false
-// where that cannot be told from the options alone.
-func filesOf(job fio.Job) (name string, count int, bytes int64, known bool) {
-	size, ok := job.Get("size")
-	if !ok {
-		size, _ = job.Get("filesize")
+// fileBytes is the size of each file: filesize, or the share of size that one of the nrfiles has.
+func fileBytes(job fio.Job) (int64, bool) {
+	if size, ok := job.Get("filesize"); ok {
+		return fioBytes(size)
 	}
-	bytes, known = fioBytes(size)
-	if _, other := job.Get("kb_base"); !known || other {
-		return "", 0, 0, false
+	size, _ := job.Get("size")
+	bytes, known := fioBytes(size)
+	text, ok := job.Get("nrfiles")
+	if _, named := job.Get("filename"); !ok || named || !known {
+		return bytes, known
 	}
-	if name, ok = job.Get("filename"); ok { // all numjobs share it
-		return "=" + name, 1, bytes, true
+	count, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || count < 1 {
+		return 0, false
 	}
-	count = 1
-	if jobs, ok := job.Get("numjobs"); ok {
-		n, err := strconv.Atoi(jobs)
-		if err != nil || n < 1 || n > maxJobs {
-			return "", 0, 0, false
-		}
-		count = n
-	}
-	name, _ = job.Get("name")
-	return name, count, bytes, true
+	return (bytes + count - 1) / count, true
 }

@@ -1,6 +1,7 @@
 package labspec
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,12 +12,17 @@ import (
 // checkJob reports what is wrong with the options of a job before fio sees them.
 func checkJob(job fio.Job, report func(option, problem, remedy string)) {
 	var meant []string
-	for _, p := range job.Check() {
+	problems := job.Check()
+	for _, p := range problems {
 		if option, ok := closest(p.Option, allowedOptions()); ok && p.Unknown {
 			p.Remedy = "did you mean " + option + "?"
 			meant = append(meant, option)
 		}
 		report(p.Option, p.Problem, p.Remedy)
+	}
+	var unknown *fio.UnknownFilesError
+	if _, err := job.FileNames(); errors.As(err, &unknown) && len(problems) == 0 {
+		report(unknown.Option, unknown.Reason+", and labctl removes the files that it knows", "change it so that the names follow from name, numjobs and nrfiles")
 	}
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool {

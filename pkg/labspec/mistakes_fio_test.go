@@ -163,6 +163,10 @@ var workloadMistakes = []mistake{
 		`lab.yaml:28:12: suite.workloads[1].fio: text where fio's options are expected: write {rw: randwrite, bs: 4k, size: 4g}`,
 	},
 	{
+		"files that nobody counts", "runtime: 60", "nrfiles: 20000, runtime: 60",
+		`lab.yaml:26:55: suite.workloads[0].fio.nrfiles: and numjobs make more than 10000 files, and labctl removes the files that it knows: change it so that the names follow from name, numjobs and nrfiles`,
+	},
+	{
 		"too large", "size: 4g, runtime: 60", "size: 4g, runtime: 60, numjobs: 16",
 		`lab.yaml:11:34: vmDefaults.dataDisk.size: 64GiB is too small: the files of workload first take 64GiB, which is more than 90 %: write 72GiB or more, or make size × numjobs smaller`,
 	},

@@ -92,7 +92,7 @@ type fakeMachine struct {
 }
 
 func (m *fakeMachine) Run(_ context.Context, command remote.Command) (remote.Output, error) {
-	m.ran = append(m.ran, "rm "+command.Argv[len(command.Argv)-1])
+	m.ran = append(m.ran, "rm "+string(command.Stdin))
 	return remote.Output{}, nil
 }
 
@@ -166,7 +166,7 @@ func TestRunnerCountsItsTime(t *testing.T) {
 		if diff := cmp.Diff(Spent{Fio: 3 * time.Minute, Rest: time.Minute}, spent); diff != "" {
 			t.Errorf("spent (-want +got)\n%s", diff)
 		}
-		want := []string{"rm random-write", "run-001", "rm random-write", "run-002", "rm random-write", "run-003"}
+		want := []string{"rm random-write.0.0", "run-001", "rm random-write.0.0", "run-002", "rm random-write.0.0", "run-003"}
 		if diff := cmp.Diff(want, machine.ran); diff != "" {
 			t.Errorf("commands (-want +got)\n%s", diff)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"labctl/pkg/fio"
@@ -60,20 +61,20 @@ func stop(ctx context.Context, target Target, id string) error {
 	return target.Machine.StopDetached(ctx, id)
 }
 
-// removeFiles deletes what fio's own naming scheme, jobname.jobnumber.filenumber, left in the directory (fio HOWTO,
-// filename_format), and nothing else.
-const removeFiles = `cd -- "$1" || exit
-rm -f -- "$2".[0-9].[0-9] "$2".[0-9][0-9].[0-9] "$2".[0-9][0-9][0-9].[0-9]`
+// removeFiles deletes the files named on its input, and nothing else.
+const removeFiles = `cd -- "$1" && xargs -0 rm -f --`
 
 // RemoveFiles deletes the files of a job from the target's directory.
 func RemoveFiles(ctx context.Context, target Target, job fio.Job) error {
-	name, ok := job.Get("name")
-	if !ok {
-		return nil
-	}
-	_, err := target.Machine.Run(ctx, remote.Command{Argv: []string{"sh", "-c", removeFiles, "sh", target.Directory, name}})
+	names, err := job.FileNames()
 	if err != nil {
-		return fmt.Errorf("removing the files of job %s in %s: %w", strconv.Quote(name), target.Directory, err)
+		return fmt.Errorf("removing the files of a job in %s: %w", target.Directory, err)
+	}
+	_, err = target.Machine.Run(ctx, remote.Command{
+		Argv: []string{"sh", "-c", removeFiles, "sh", target.Directory}, Stdin: []byte(strings.Join(names, "\x00")),
+	})
+	if err != nil {
+		return fmt.Errorf("removing %d files of a job (%s) in %s: %w", len(names), strconv.Quote(names[0]), target.Directory, err)
 	}
 	return nil
 }

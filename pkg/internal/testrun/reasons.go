@@ -19,6 +19,7 @@ var reasons = []reason{
 	{"talks to sockets for some seconds", "go test -short was asked for"},
 	{"the sandbox's virtual machines need ", "QEMU is not installed"},
 	{"no pseudo terminals here", "the container has no /dev/ptmx"},
+	{"locking fio up in a directory needs root", "hostile jobs are run with the real fio in a root directory of their own"},
 	{"no mount namespaces here", "a container without the right to mount, or no root"},
 	{"a disk of its own cannot be mounted here", "a container without the right to mount, or no root"},
 }
