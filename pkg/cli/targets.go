@@ -12,6 +12,7 @@ import (
 	"labctl/pkg/bench/suite"
 	"labctl/pkg/lab/guestsetup"
 	"labctl/pkg/lab/labrun"
+	"labctl/pkg/lab/plan"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 	"labctl/pkg/results"
@@ -122,7 +123,7 @@ func (r *labRun) connectTarget(ctx context.Context, m *machine) error {
 		return err
 	}
 	for key, value := range r.Journal.State().Facts[m.name] {
-		if strings.HasPrefix(key, stepFact) {
+		if strings.HasPrefix(key, stepFact) || strings.HasPrefix(key, plan.FactPrefix) {
 			m.facts[key] = value
 		}
 	}

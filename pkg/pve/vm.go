@@ -130,6 +130,10 @@ type VMStatus struct {
 	Uptime time.Duration
 	// Agent tells that the agent option is on, not that an agent answers.
 	Agent bool
+	// CPUs is how many the VM has: sockets × cores, at most those of the node, or vcpus when that is set.
+	CPUs int
+	// MemoryBytes is the memory in bytes.
+	MemoryBytes int64
 	// HAManaged tells that HA starts and stops the VM, whatever we ask.
 	HAManaged bool
 }
@@ -146,6 +150,8 @@ func (c *Client) VMStatus(ctx context.Context, ref VMRef) (VMStatus, error) {
 		Lock      wireText `json:"lock"`
 		Uptime    wireInt  `json:"uptime"`
 		Agent     wireBool `json:"agent"`
+		CPUs      wireInt  `json:"cpus"`
+		Memory    wireInt  `json:"maxmem"`
 		HA        struct {
 			Managed wireBool `json:"managed"`
 		} `json:"ha"`
@@ -155,6 +161,7 @@ func (c *Client) VMStatus(ctx context.Context, ref VMRef) (VMStatus, error) {
 	}
 	return VMStatus{
 		Status: string(w.Status), QMPStatus: string(w.QMPStatus), Name: string(w.Name), Lock: string(w.Lock),
-		Uptime: time.Duration(w.Uptime) * time.Second, Agent: bool(w.Agent), HAManaged: bool(w.HA.Managed),
+		Uptime: time.Duration(w.Uptime) * time.Second, Agent: bool(w.Agent),
+		CPUs: int(w.CPUs), MemoryBytes: int64(w.Memory), HAManaged: bool(w.HA.Managed),
 	}, nil
 }

@@ -29,6 +29,38 @@ func (c *Client) VMConfig(ctx context.Context, ref VMRef) (VMConfig, error) {
 	return VMConfig{Raw: raw}, nil
 }
 
+// PendingConfig is a VM's config as it is in effect, and what waits for the VM's next start.
+type PendingConfig struct {
+	// Current has the values in effect.
+	Current VMConfig
+	// Waiting are the keys that have another value, or none, from the next start on, sorted.
+	Waiting []string
+}
+
+// PendingConfig reads a VM's config as it is in effect.
+func (c *Client) PendingConfig(ctx context.Context, ref VMRef) (PendingConfig, error) {
+	var w []struct {
+		Key     wireText  `json:"key"`
+		Value   *wireText `json:"value"`
+		Pending *wireText `json:"pending"`
+		Delete  wireInt   `json:"delete"`
+	}
+	if err := c.get(ctx, ref.path("/pending"), &w); err != nil {
+		return PendingConfig{}, err
+	}
+	config := PendingConfig{Current: VMConfig{Raw: map[string]string{}}}
+	for _, row := range w {
+		if row.Value != nil {
+			config.Current.Raw[string(row.Key)] = string(*row.Value)
+		}
+		if row.Pending != nil || row.Delete > 0 {
+			config.Waiting = append(config.Waiting, string(row.Key))
+		}
+	}
+	slices.Sort(config.Waiting)
+	return config, nil
+}
+
 // Name returns the VM's name, "" when it has none.
 func (v VMConfig) Name() string { return v.Raw["name"] }
 

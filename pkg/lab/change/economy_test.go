@@ -145,7 +145,7 @@ func lifeOf(t *testing.T, major, n int) cost {
 }
 
 // Creating three VMs costs real servers 84 requests with the best Terraform provider, and destroying them 99, without a
-// proof that nothing is left.
+// proof that nothing is left. Two of the requests for each VM look at what the started VM runs with.
 func TestRequestEconomy(t *testing.T) {
 	for _, major := range []int{8, 9} {
 		t.Run(fmt.Sprint("PVE ", major), func(t *testing.T) {
@@ -161,8 +161,8 @@ func TestRequestEconomy(t *testing.T) {
 					row.n, row.up, float64(row.up)/float64(row.n), row.upTook, row.down, float64(row.down)/float64(row.n), row.downTook, row.ownTook)
 			}
 			t.Log(lines.String())
-			if few.up > 45 || few.down > 45 {
-				t.Errorf("3 VMs cost %d requests up and %d down, want at most 45 each", few.up, few.down)
+			if few.up > 50 || few.down > 45 {
+				t.Errorf("3 VMs cost %d requests up and %d down, want at most 50 and 45", few.up, few.down)
 			}
 			if limit := few.ownTook + few.ownTook/10; few.upTook > limit {
 				t.Errorf("3 VMs were up after %s, want at most %s", few.upTook, limit)

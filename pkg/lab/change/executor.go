@@ -17,6 +17,7 @@ import (
 // Reader is what apply reads from PVE.
 type Reader interface {
 	inventory.API
+	PendingConfig(ctx context.Context, vm pve.VMRef) (pve.PendingConfig, error)
 	Storages(ctx context.Context, node string) ([]pve.Storage, error)
 	Volumes(ctx context.Context, node, storage string, owner pve.VMID) ([]pve.Volume, error)
 	Tasks(ctx context.Context, node string, filter pve.TaskFilter) ([]pve.Task, error)

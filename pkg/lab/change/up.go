@@ -217,13 +217,17 @@ func (e *Executor) grow(ctx context.Context, vm *VM, step plan.Grow) error {
 }
 
 func (e *Executor) start(ctx context.Context, vm *VM) error {
-	return e.do(ctx, change{
+	err := e.do(ctx, change{
 		op: journal.OpStart, vm: vm.Spec.Name, ref: vm.Ref, disks: teardown.DisksOf(vm.Config, vm.Ref.ID),
 		send:     tasked(func(ctx context.Context) (pve.UPID, error) { return e.API.Start(ctx, vm.Ref) }),
 		happened: func(ctx context.Context) (bool, error) { return e.isRunning(ctx, vm.Ref) },
 		tasks:    pve.TaskFilter{VMID: vm.Ref.ID},
 		inspect:  startedAsAsked, again: true,
 	})
+	if err != nil {
+		return err
+	}
+	return e.readStarted(ctx, vm)
 }
 
 // startedAsAsked refuses a start in which qemu-server left out what is to be measured, such as an I/O thread on a

@@ -82,9 +82,15 @@ func TestUpRefusesWhatDoctorCallsAnError(t *testing.T) {
 // TestACloneGetsPVEsDefaults: what the template has of CPU limits and the like is not in the VMs that are measured.
 func TestACloneGetsPVEsDefaults(t *testing.T) {
 	adjust := inTemplate("sockets", "2", "vcpus", "1", "numa", "1", "numa0", "cpus=0,memory=512", "cpulimit", "0.5", "cpuunits", "200", "hotplug", "cpu,disk",
-		"net0", "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,link_down=1,mtu=1400")
+		"net0", "virtio=BC:24:11:AA:BB:CC,bridge=vmbr0,link_down=1,mtu=1400", "cpu", "kvm64", "nameserver", "9.9.9.9")
 	tell(t, 1, adjust, func(s story) {
 		s.mustUp()
+		state, err := s.process(0, never).Store.State("lab")
+		for key, want := range map[string]string{"pve_cpu": "kvm64", "pve_net0_mtu": "1400", "pve_nameserver": "9.9.9.9", "pve_cpulimit": ""} {
+			if err != nil || state.Fact("vm0", key) != want {
+				s.Errorf("the fact %s is %q, want %q (%v)", key, state.Fact("vm0", key), want, err)
+			}
+		}
 		vm, _ := s.cluster.VM(9100)
 		for _, key := range []string{"sockets", "vcpus", "numa", "numa0", "cpulimit", "cpuunits", "hotplug"} {
 			if value, there := vm.Config[key]; there {

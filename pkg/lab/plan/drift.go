@@ -21,6 +21,34 @@ func DriftWhenUp(lab *labspec.Lab, vm labspec.VM, vmid int, actual inventory.Con
 	return driftError(vm, vmid, append(configured(lab, vm, actual), grown(vm, actual)...))
 }
 
+// Running is what PVE tells of a VM that was started.
+type Running struct {
+	Config      inventory.Config // in effect
+	Waiting     []string         // keys that another value waits for
+	CPUs        int
+	MemoryBytes int64
+	State       string // QEMU's own, such as running
+}
+
+// DriftWhenStarted compares what a started VM runs with, with everything that the spec asks for. PVE's status has the vCPUs
+// that QEMU got, and the node may have fewer than were asked for (qemu-server 9.2.6, QemuServer.pm 2569-2572); a value that
+// waits for the next start is not in effect. It returns nil or a *DriftError.
+func DriftWhenStarted(lab *labspec.Lab, vm labspec.VM, vmid int, running Running) error {
+	differences := append(configured(lab, vm, running.Config), grown(vm, running.Config)...)
+	check := func(key, want, got string) {
+		if want != got {
+			differences = append(differences, Difference{Key: key, Want: want, Got: got})
+		}
+	}
+	check("vCPUs of the running VM", strconv.Itoa(vm.Cores), strconv.Itoa(running.CPUs))
+	check("memory of the running VM", vm.Memory.String(), labspec.Size(running.MemoryBytes).String())
+	check("state of the running VM", "running", running.State)
+	for _, key := range running.Waiting {
+		check(key+" in effect", "the value that waits for the next start", running.Config.Raw[key])
+	}
+	return driftError(vm, vmid, differences)
+}
+
 func driftError(vm labspec.VM, vmid int, differences []Difference) error {
 	if len(differences) == 0 {
 		return nil

@@ -201,6 +201,38 @@ func TestCloneOfARealTemplate(t *testing.T) {
 	}
 }
 
+// TestStarted: what a VM runs with is compared, not only what its configuration says.
+func TestStarted(t *testing.T) {
+	lab := blogLab(t)
+	vm := lab.VMs[0]
+	good := func() Running {
+		return Running{Config: inventory.Config{Raw: asAsked(lab, vm)}, CPUs: vm.Cores, MemoryBytes: int64(vm.Memory), State: "running"}
+	}
+	if err := DriftWhenStarted(lab, vm, 9100, good()); err != nil {
+		t.Errorf("as asked: %v", err)
+	}
+	for name, test := range map[string]struct {
+		change func(*Running)
+		want   string
+	}{
+		"fewer vCPUs":   {func(r *Running) { r.CPUs = 1 }, "vCPUs of the running VM is 1, wanted 4"},
+		"less memory":   {func(r *Running) { r.MemoryBytes /= 2 }, "memory of the running VM is"},
+		"paused":        {func(r *Running) { r.State = "paused" }, "state of the running VM is paused, wanted running"},
+		"a value waits": {func(r *Running) { r.Waiting = []string{"cores"} }, "cores in effect is 4, wanted the value that waits for the next start"},
+		"another cache": {func(r *Running) {
+			r.Config.Raw["scsi1"] = strings.Replace(r.Config.Raw["scsi1"], "cache=none", "cache=writeback", 1)
+		}, "scsi1 cache is writeback, wanted none"},
+		"a throttled disk":   {func(r *Running) { r.Config.Raw["scsi1"] += ",iops=100" }, "scsi1 iops is 100, wanted none"},
+		"a limit on its CPU": {func(r *Running) { r.Config.Raw["cpulimit"] = "0.5" }, "cpulimit is 0.5, wanted PVE's default"},
+	} {
+		running := good()
+		test.change(&running)
+		if err := DriftWhenStarted(lab, vm, 9100, running); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 // TestValueDecides has keys whose value decides.
 func TestValueDecides(t *testing.T) {
 	for _, test := range []struct {

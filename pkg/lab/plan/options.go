@@ -41,6 +41,21 @@ func inheritedOptions(template inventory.Config) []Inheritance {
 	return found
 }
 
+// FactPrefix begins the names of the facts about a VM that its template decided.
+const FactPrefix = "pve_"
+
+// InheritedFacts are what a VM has from its template that a reader of its results should know, such as pve_cpu or
+// pve_net0_rate.
+func InheritedFacts(lab *labspec.Lab, config inventory.Config) map[string]string {
+	facts := map[string]string{}
+	for _, key := range Inherited(lab, config) {
+		if key.Treatment == Reported || key.Treatment == Recorded {
+			facts[FactPrefix+strings.NewReplacer(" ", "_", "-", "_").Replace(key.Key)] = key.Value
+		}
+	}
+	return facts
+}
+
 // optionsOf splits a value such as "virtio=BC:24:11:00:00:01,bridge=vmbr0,tag=20", in its order.
 func optionsOf(value string) []Setting {
 	var options []Setting
