@@ -31,6 +31,22 @@ func (s *server) withConsole(err error, vmid int) error {
 	return &consoleError{err, vmid, lastLines(text, consoleLines)}
 }
 
+// console is the last lines of a VM's serial console, nil where it cannot be had.
+func (s *server) console(vmid, lines int) []string {
+	if s.sandbox == nil {
+		return nil
+	}
+	path, ok := s.sandbox.ConsolePath(vmid)
+	if !ok {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return lastLines(text, lines)
+}
+
 // consoleError is an error with the end of a VM's console.
 type consoleError struct {
 	err   error

@@ -11,13 +11,27 @@ import (
 	"labctl/pkg/internal/ui"
 )
 
+// activity is what a VM is at.
+type activity struct {
+	text  string // such as "waiting for the guest agent"
+	since time.Time
+}
+
+// activities say what happens in a step; of the others the name says it.
+func activities() map[string]string {
+	return map[string]string{
+		"upload": "uploading the cloud-init image", "clone": "being cloned", "configure": "being configured", "resize": "its disk grows",
+		"start": "starting", "ready": "booting", "stop": "stopping", "destroy": "being removed", "prove": "looking for what is left", "free": "removing an upload",
+	}
+}
+
 // stepObserver shows the steps of several VMs.
 type stepObserver struct {
 	mu   sync.Mutex
 	talk *ui.Progress
 	// spellOut completes the commands that a line advises.
 	spellOut func(line string) string
-	running  map[string]string
+	running  map[string]activity                 // by VM
 	took     map[string]map[string]time.Duration // the steps that went well, by VM and step
 }
 
@@ -30,10 +44,28 @@ func (o *stepObserver) Line(format string, args ...any) {
 func (o *stepObserver) StepStarted(vm, step, _ string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.running == nil {
-		o.running = map[string]string{}
+	text, ok := activities()[step]
+	if !ok {
+		text = step
 	}
-	o.running[vm] = step
+	o.at(vm, text)
+}
+
+// Waits shows what a VM that is under way waits for.
+func (o *stepObserver) Waits(vm, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if is, ok := o.running[vm]; ok && is.text != text {
+		o.at(vm, text)
+	}
+}
+
+// at notes what a VM is at from now on, and shows it.
+func (o *stepObserver) at(vm, text string) {
+	if o.running == nil {
+		o.running = map[string]activity{}
+	}
+	o.running[vm] = activity{text, time.Now()}
 	o.show()
 }
 
@@ -83,10 +115,27 @@ func (o *stepObserver) show() {
 		o.talk.Status(nil)
 		return
 	}
-	var parts []string
-	for _, vm := range slices.Sorted(maps.Keys(o.running)) {
-		parts = append(parts, vm+" "+o.running[vm])
+	running := maps.Clone(o.running)
+	o.talk.Status(func(time.Duration) string { return underWay(running, time.Now()) })
+}
+
+// underWay says who is at what, and for how long the first of them has been: "3 VMs: waiting for the guest agent (10m55s)".
+func underWay(running map[string]activity, now time.Time) string {
+	who, since := map[string][]string{}, map[string]time.Time{}
+	for _, vm := range slices.Sorted(maps.Keys(running)) {
+		is := running[vm]
+		if first, ok := since[is.text]; !ok || is.since.Before(first) {
+			since[is.text] = is.since
+		}
+		who[is.text] = append(who[is.text], vm)
 	}
-	text := strings.Join(parts, ", ")
-	o.talk.Status(func(elapsed time.Duration) string { return fmt.Sprintf("%s (%s)", text, ui.Short(elapsed)) })
+	var parts []string
+	for _, text := range slices.Sorted(maps.Keys(who)) {
+		names := who[text][0]
+		if n := len(who[text]); n > 1 {
+			names = ui.Count(n, "VM")
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s (%s)", names, text, ui.Short(now.Sub(since[text]))))
+	}
+	return strings.Join(parts, "; ")
 }

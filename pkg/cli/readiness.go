@@ -35,7 +35,7 @@ func (r *readiness) Await(ctx context.Context, vm change.VM) (map[string]string,
 		},
 		Reach:   r.run.server.reach,
 		Limits:  r.run.app.limits(r.run.server),
-		Observe: r.observe(vm.Spec.Name),
+		Observe: r.observe(vm),
 	}
 	ready, err := waiter.Await(ctx, r.guest(vm))
 	if err != nil {
@@ -76,10 +76,23 @@ func macOf(device string) string {
 	return mac
 }
 
-// observe logs what the probes do; their sum is shown as the step "ready".
-func (r *readiness) observe(vm string) func(guest.Event) {
+// observe logs what the probes do, and shows what the VM waits for.
+func (r *readiness) observe(vm change.VM) func(guest.Event) {
 	return func(event guest.Event) {
-		r.run.app.log.Debug("readiness", "vm", vm, "probe", fmt.Sprintf("%d/%d %s", event.Number, event.Of, event.Probe),
+		r.run.app.log.Debug("readiness", "vm", vm.Spec.Name, "probe", fmt.Sprintf("%d/%d %s", event.Number, event.Of, event.Probe),
 			"event", string(event.Kind), "waited", event.Waited, "error", event.Err, "note", event.Note)
+		r.run.steps.Waits(vm.Spec.Name, r.waitsFor(event, int(vm.Ref.ID)))
 	}
+}
+
+// waitsFor says what is waited for; of a guest that boots also the last line of its console, where that can be had.
+func (r *readiness) waitsFor(event guest.Event, vmid int) string {
+	text := "waiting for " + event.Awaited
+	if !event.Booting || event.Kind != guest.Retried {
+		return text
+	}
+	if lines := r.run.server.console(vmid, 1); len(lines) > 0 {
+		return text + ", still booting: " + lines[0]
+	}
+	return text
 }

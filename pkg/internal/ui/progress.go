@@ -15,14 +15,19 @@ import (
 // refresh is how often the live line is redrawn.
 const refresh = 200 * time.Millisecond
 
-// Progress prints finished things as lines and, on a terminal, what is under way as a last line that is redrawn. Its
-// methods may be called from several goroutines.
+// silence is how long nothing is written without a terminal while something is under way.
+const silence = time.Minute
+
+// Progress prints finished things as lines and, on a terminal, what is under way as a last line that is redrawn. Without a
+// terminal what is under way is a line of its own whenever nothing was written for a minute. Its methods may be called from
+// several goroutines.
 type Progress struct {
 	mu     sync.Mutex
 	out    io.Writer
 	live   bool
 	quiet  bool
 	begun  time.Time
+	wrote  time.Time // the last line
 	status func(elapsed time.Duration) string
 	since  time.Time
 	drawn  bool
@@ -36,9 +41,12 @@ func NewProgress(streams IO, quiet bool) *Progress {
 	if filter, ok := out.(*visible.Writer); ok {
 		out = filter.Raw() // the cursor movements of the live line are ours; its texts are filtered where they are written
 	}
-	p := &Progress{out: out, live: streams.ErrIsTerminal && !quiet, quiet: quiet, begun: time.Now(), stop: make(chan struct{})}
-	if p.live {
-		p.done.Go(p.redraw)
+	p := &Progress{out: out, live: streams.ErrIsTerminal && !quiet, quiet: quiet, begun: time.Now(), wrote: time.Now(), stop: make(chan struct{})}
+	switch {
+	case p.live:
+		p.done.Go(func() { p.every(refresh, p.redraw) })
+	case !quiet:
+		p.done.Go(func() { p.every(silence/10, p.remind) })
 	}
 	return p
 }
@@ -51,12 +59,17 @@ func (p *Progress) Line(format string, args ...any) {
 		return
 	}
 	p.erase()
-	fmt.Fprintf(p.out, "%7.1fs  %s\n", time.Since(p.begun).Seconds(), visible.Text(fmt.Sprintf(format, args...)))
+	p.write(fmt.Sprintf(format, args...))
 	p.draw()
 }
 
-// Status sets what is under way; the function gets the time since this call. Nil means nothing. Without a terminal it
-// is not shown.
+// write writes a line that stays.
+func (p *Progress) write(text string) {
+	p.wrote = time.Now()
+	fmt.Fprintf(p.out, "%7.1fs  %s\n", time.Since(p.begun).Seconds(), visible.Text(text))
+}
+
+// Status sets what is under way; the function gets the time since this call. Nil means nothing.
 func (p *Progress) Status(status func(elapsed time.Duration) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,8 +92,9 @@ func (p *Progress) Close() {
 	p.done.Wait()
 }
 
-func (p *Progress) redraw() {
-	ticker := time.NewTicker(refresh)
+// every calls a function again and again, with the lock held, until Close.
+func (p *Progress) every(period time.Duration, do func()) {
+	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	p.mu.Lock()
 	stop := p.stop
@@ -91,10 +105,21 @@ func (p *Progress) redraw() {
 			return
 		case <-ticker.C:
 			p.mu.Lock()
-			p.erase()
-			p.draw()
+			do()
 			p.mu.Unlock()
 		}
+	}
+}
+
+func (p *Progress) redraw() {
+	p.erase()
+	p.draw()
+}
+
+// remind writes what is under way when nothing was written for long.
+func (p *Progress) remind() {
+	if p.status != nil && time.Since(p.wrote) >= silence && time.Since(p.since) >= silence/2 {
+		p.write(p.status(time.Since(p.since)))
 	}
 }
 

@@ -38,6 +38,25 @@ func TestTerminalRedrawsTheStatus(t *testing.T) {
 	})
 }
 
+// TestWithoutTerminalALineAMinute: who reads a log learns what is waited for, as long as nothing else is said.
+func TestWithoutTerminalALineAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var talk bytes.Buffer
+		progress := NewProgress(IO{Err: &talk}, false)
+		progress.Status(func(elapsed time.Duration) string { return "waiting for a, " + Short(elapsed) })
+		<-time.After(2*time.Minute + 30*time.Second)
+		progress.Line("b is up")
+		<-time.After(50 * time.Second)
+		progress.Status(nil)
+		<-time.After(5 * time.Minute)
+		progress.Close()
+		want := "   60.0s  waiting for a, 1m00s\n  120.0s  waiting for a, 2m00s\n  150.0s  b is up\n"
+		if got := talk.String(); got != want {
+			t.Errorf("talk\n%swant\n%s", got, want)
+		}
+	})
+}
+
 func TestQuietSaysNothing(t *testing.T) {
 	var talk bytes.Buffer
 	progress := NewProgress(IO{Err: &talk, ErrIsTerminal: true}, true)

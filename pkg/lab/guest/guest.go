@@ -105,31 +105,31 @@ const instant = time.Second
 func (v *visit) probes(limits Limits) []probe {
 	probes := []probe{
 		{
-			"guest agent", limits.Agent, otherPause, v.agentAnswers,
+			"guest agent", "the guest agent", true, limits.Agent, otherPause, v.agentAnswers,
 			"is qemu-guest-agent installed in the template? the VM's console on PVE shows how far it booted",
 		},
 		{
-			"host key", limits.HostKey, otherPause, v.pinHostKey,
+			"host key", "its SSH host key", false, limits.HostKey, otherPause, v.pinHostKey,
 			"is sshd installed in the template, and does it have an ed25519 host key after the first boot?",
 		},
 		{
-			"address", limits.Address, otherPause, v.findAddress,
+			"address", "an address", false, limits.Address, otherPause, v.findAddress,
 			"is there a DHCP server on the bridge? network.address in the lab file gives static addresses",
 		},
 		{
-			"SSH login", limits.SSH, otherPause, v.logIn,
+			"SSH login", "the SSH login", false, limits.SSH, otherPause, v.logIn,
 			"is the address free and reachable from here, and did cloud-init create the user with our key?",
 		},
 		{
-			"preparation", limits.Prepare, otherPause, v.prepare,
+			"preparation", "its preparation", false, limits.Prepare, otherPause, v.prepare,
 			"/var/log/cloud-init-output.log in the guest tells what happened before",
 		},
 		{
-			"facts", instant, otherPause, v.checkFacts,
+			"facts", "its facts", false, instant, otherPause, v.checkFacts,
 			"is the template a Linux with GNU userland?",
 		},
 		{
-			"data disk", instant, otherPause, v.checkDisk,
+			"data disk", "a look at its data disk", false, instant, otherPause, v.checkDisk,
 			"compare the VM's hardware on PVE with the lab file; PVE applies some options only at a cold start",
 		},
 	}
@@ -137,7 +137,7 @@ func (v *visit) probes(limits Limits) []probe {
 		return probes
 	}
 	return append([]probe{{
-		"network", limits.Boot, networkPause, v.reach,
+		"network", "its network", true, limits.Boot, networkPause, v.reach,
 		"does the VM boot (look at its console on PVE), is the address in the bridge's network, and is it routed to here?",
 	}}, probes...)
 }

@@ -116,6 +116,9 @@ func TestNotReady(t *testing.T) {
 				if !strings.Contains(err.Error(), test.want) {
 					t.Errorf("message:\n%v\nwant in it:\n%s", err, test.want)
 				}
+				if slow := strings.Contains(err.Error(), "guest.patience"); slow != (test.waited >= time.Minute) {
+					t.Errorf("after %v it says that more time would help: %v\n%v", test.waited, slow, err)
+				}
 				if g.open != 0 {
 					t.Errorf("%d connections are left open", g.open)
 				}

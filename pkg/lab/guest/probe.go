@@ -40,7 +40,9 @@ func (l Limits) withDefaults() Limits {
 type Event struct {
 	VM         string
 	Probe      string
-	Number, Of int // of the probe, from 1
+	Awaited    string // what is waited for, in a sentence: "the guest agent"
+	Booting    bool   // the guest has not been heard of since it was started
+	Number, Of int    // of the probe, from 1
 	Kind       EventKind
 	Waited     time.Duration // since the probe began
 	Err        error         // with Retried
@@ -64,11 +66,17 @@ type NotReadyError struct {
 	Last   error         // why, the last time
 	Hint   string        // what usually causes this and where to look
 	Waited time.Duration // for this probe
+	// Slow says that the time for the probe ended, and nothing says that more of it would not help.
+	Slow bool
 }
 
 // Error names the probe, the reason and the hint.
 func (e *NotReadyError) Error() string {
-	return fmt.Sprintf("%s is not ready: %s: %v (after %v; %s)", e.VM, e.Probe, e.Last, e.Waited.Round(100*time.Millisecond), e.Hint)
+	hint := e.Hint
+	if e.Slow {
+		hint += "; if the guest is only slow, give it more time with guest.patience in the configuration"
+	}
+	return fmt.Sprintf("%s is not ready: %s: %v (after %v; %s)", e.VM, e.Probe, e.Last, e.Waited.Round(100*time.Millisecond), hint)
 }
 
 // Unwrap returns the reason.
@@ -76,11 +84,13 @@ func (e *NotReadyError) Unwrap() error { return e.Last }
 
 // probe is a condition that a guest meets sooner or later.
 type probe struct {
-	name  string
-	limit time.Duration               // for all tries
-	pause time.Duration               // the longest between two tries
-	check func(context.Context) error // nil when it holds; a final error when it never will
-	hint  string
+	name    string
+	awaited string                      // what is waited for, in a sentence
+	boots   bool                        // until it holds the guest has not been heard of
+	limit   time.Duration               // for all tries
+	pause   time.Duration               // the longest between two tries
+	check   func(context.Context) error // nil when it holds; a final error when it never will
+	hint    string
 }
 
 // final marks an error as one that waiting does not cure.
@@ -104,7 +114,9 @@ func (v *visit) await(ctx context.Context, p probe, number, of int) error {
 	begun := time.Now()
 	tell := func(kind EventKind, err error) {
 		if v.Observe != nil {
-			v.Observe(Event{v.vm.Name, p.name, number, of, kind, time.Since(begun), err, v.note})
+			v.Observe(Event{
+				VM: v.vm.Name, Probe: p.name, Awaited: p.awaited, Booting: p.boots, Number: number, Of: of, Kind: kind, Waited: time.Since(begun), Err: err, Note: v.note,
+			})
 		}
 	}
 	v.note = ""
@@ -126,7 +138,7 @@ func (v *visit) await(ctx context.Context, p probe, number, of int) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("waiting for %s of %s: %w (so far: %w)", p.name, v.vm.Name, context.Cause(ctx), last)
 	}
-	failure := &NotReadyError{VM: v.vm.Name, Probe: p.name, Last: reason(last), Hint: p.hint, Waited: time.Since(begun)}
+	failure := &NotReadyError{VM: v.vm.Name, Probe: p.name, Last: reason(last), Hint: p.hint, Waited: time.Since(begun), Slow: limited.Err() != nil}
 	if missing, ok := errors.AsType[*pve.PermissionError](err); ok {
 		failure.Hint = missing.Remedy()
 	}
