@@ -2,14 +2,20 @@ package change
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"labctl/pkg/lab/plan"
+	"labctl/pkg/pve"
 )
 
-// readStarted reads back what a VM was started with, compares, and keeps what it has from its template. A VM that HA starts may not run yet.
+// readStarted reads back what a VM was started with, compares, and keeps what it has from its template. A VM that HA starts
+// may not run yet, and one that somebody moved meanwhile is looked for by who waits for it.
 func (e *Executor) readStarted(ctx context.Context, vm *VM) error {
 	status, err := e.API.VMStatus(ctx, vm.Ref)
+	if errors.Is(err, pve.ErrVMNotFound) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("reading the status of VM %s (%d): %w", vm.Spec.Name, vm.Ref.ID, err)
 	}
