@@ -127,10 +127,10 @@ func (c cell) run(t testing.TB, job fio.Job) (outside []string) {
 	return outside
 }
 
-// ran says that fio itself ended, whatever it made of the job.
+// ran says that fio itself was run, whatever it made of the job, and ended or was ended.
 func ran(err error) bool {
 	var exit *exec.ExitError
-	return err == nil || errors.As(err, &exit)
+	return err == nil || errors.As(err, &exit) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // files are the files outside of the directory of fio, as they are.

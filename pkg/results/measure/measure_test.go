@@ -133,6 +133,41 @@ func TestTotal(t *testing.T) {
 	}
 }
 
+// What was read back after the writing is there, and no part of the total. Unified I/O is a direction of its own.
+func TestVerifyAndMixed(t *testing.T) {
+	flow := func(iops float64) fio.Flow {
+		return fio.Flow{IOPS: fio.Known(iops), TotalIOs: fio.Known(2), IOBytes: fio.Known(1), Clat: latency(100)}
+	}
+	set := Of(&fio.Report{Jobs: []fio.JobResult{{Write: flow(10), Verify: flow(500)}}})
+	if !set.Get(Total, IOPS).Equal(fio.Known(10)) || !set.Get(Verify, IOPS).Equal(fio.Known(500)) || !set.Has(Verify) || set.Has(Read) || len(set.Directions()) != 1 {
+		t.Errorf("total %v, verify %v, directions %v", set.Get(Total, IOPS), set.Get(Verify, IOPS), set.Directions())
+	}
+	set = Of(&fio.Report{Jobs: []fio.JobResult{{Mixed: flow(30)}}})
+	if !set.Get(Total, IOPS).Equal(fio.Known(30)) || !set.Has(Mixed) {
+		t.Errorf("total %v, directions %v", set.Get(Total, IOPS), set.Directions())
+	}
+}
+
+// What fio before 3.18 does not say does not make the rest unknown, and is not zero.
+func TestOldFio(t *testing.T) {
+	flow := func(ns float64, ios fio.Value) fio.Flow {
+		return fio.Flow{IOPS: fio.Known(5), IOBytes: fio.Known(4096), TotalIOs: ios, Clat: fio.Latency{MeanNs: fio.Known(ns)}}
+	}
+	two := func(a, b fio.Value) *Set {
+		return Of(&fio.Report{Jobs: []fio.JobResult{{Read: flow(100, a)}, {Read: flow(400, b)}}})
+	}
+	if got := two(fio.Known(2), fio.Known(1)).Get(Read, ClatMean); !got.Equal(fio.Known(200)) {
+		t.Errorf("the mean of three I/Os is %v", got)
+	}
+	set := two(fio.Value{}, fio.Value{})
+	if got := set.Get(Read, ClatMean); got.IsKnown() || set.WhyUnknown(Read, ClatMean).Why == "" {
+		t.Errorf("the mean of unknown numbers of I/Os is %v", got)
+	}
+	if got := set.Get(Read, "ios"); got.IsKnown() || set.WhyUnknown(Read, "ios").Why != notReported {
+		t.Errorf("%v I/Os", got)
+	}
+}
+
 // Percentiles that a job asked for are shown as asked.
 func TestAskedPercentiles(t *testing.T) {
 	report := twoJobs()

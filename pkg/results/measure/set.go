@@ -144,18 +144,17 @@ func (s *Set) Convention() {
 }
 
 func (s *Set) actual(d Direction) Direction {
-	active := slices.DeleteFunc(s.Directions(), func(d Direction) bool { return d == Verify })
-	if d == Total && len(active) == 1 {
+	if active := s.Directions(); d == Total && len(active) == 1 {
 		return active[0]
 	}
 	return d
 }
 
-// Directions are those that had I/O, in the order in which they are shown.
+// Directions are those that had I/O and are part of the total, in the order in which they are shown.
 func (s *Set) Directions() []Direction {
 	var active []Direction
 	for _, f := range flows {
-		if _, ok := s.Values[f.name]; ok {
+		if _, ok := s.Values[f.name]; ok && f.name != Verify {
 			active = append(active, f.name)
 		}
 	}
@@ -164,7 +163,8 @@ func (s *Set) Directions() []Direction {
 
 // Has says whether there was I/O in this direction.
 func (s *Set) Has(d Direction) bool {
-	return d == Process || d == Total && len(s.Directions()) > 0 || slices.Contains(s.Directions(), d)
+	_, there := s.Values[d]
+	return there || d == Process || d == Total && len(s.Directions()) > 0
 }
 
 // Extra are the metrics of a direction that the table does not have: percentiles that the job asked for.
