@@ -37,6 +37,11 @@ func (s TaskStatus) Failed() bool {
 	return !s.Running && s.ExitStatus != "OK" && s.Warnings == 0
 }
 
+// Killed reports whether the task's worker ended without a last word, or did not start: it took nothing back.
+func (s TaskStatus) Killed() bool {
+	return s.Failed() && slices.Contains(classifyText(s.ExitStatus), ErrWorkerKilled)
+}
+
 // newTaskStatus sets what follows from a task's end.
 func newTaskStatus(upid UPID, running bool, exit string) TaskStatus {
 	s := TaskStatus{UPID: upid, Running: running}

@@ -70,7 +70,7 @@ func mayPass(err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk} {
+	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk, pve.ErrHalfCreated, ErrUnprovedProbe} {
 		if errors.Is(err, lasting) {
 			return false
 		}

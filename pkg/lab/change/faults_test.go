@@ -24,7 +24,6 @@ func TestEveryChangeGoesWrong(t *testing.T) {
 		"596 with effect":                      {Refuse: &pvesim.Refusal{Status: 596, Text: "Connection timed out", Effect: true}},
 		"595":                                  {Refuse: &pvesim.Refusal{Status: 595, Text: "Connection refused"}},
 		"500 locked":                           {Refuse: &pvesim.Refusal{Status: 500, Text: "can't lock file '/var/lock/qemu-server/lock-9100.conf' - got timeout"}},
-		"500 no worker":                        {Refuse: &pvesim.Refusal{Status: 500, Text: "got no worker upid - start worker failed"}},
 		"500 of an unknown kind":               {Refuse: &pvesim.Refusal{Status: 500, Text: "moon phase"}},
 		"403":                                  {Refuse: &pvesim.Refusal{Status: 403, Text: "Permission check failed (/vms/9100, VM.Allocate)"}},
 	}

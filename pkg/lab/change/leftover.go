@@ -41,8 +41,8 @@ func (e *LeftoverError) Error() string {
 	switch {
 	case errors.Is(e.Err, errOwnDisk):
 		again = "as root on"
-	case errors.Is(e.Err, pve.ErrHalfCreated):
-		again = "PVE took the VMID for an empty VM and did not make it: run `labctl down` again after this as root on"
+	case e.isHalfMade():
+		again = "only root can give the VMID back; run `labctl down` again after this on"
 	case e.Undecided:
 		again = "look at it, as root on"
 	}
@@ -51,6 +51,11 @@ func (e *LeftoverError) Error() string {
 		text.WriteString("\n    " + command)
 	}
 	return text.String()
+}
+
+// isHalfMade says that PVE took the VMID and did not make the VM.
+func (e *LeftoverError) isHalfMade() bool {
+	return errors.Is(e.Err, pve.ErrHalfCreated) || errors.Is(e.Err, ErrUnprovedProbe)
 }
 
 // leftover says that a removal did not come to its end, by the journal: a VM that is destroyed needs no destroying.
@@ -78,8 +83,11 @@ func (e *LeftoverError) Commands() []string {
 		}
 		return commands
 	}
-	if errors.Is(e.Err, pve.ErrHalfCreated) { // it has no disks, and others' may have the VMID's name (pve-api findings-3 6)
-		return []string{fmt.Sprintf("qm unlock %d; qm destroy %d", e.Ref.ID, e.Ref.ID)}
+	if e.isHalfMade() { // it has no disks, and others' may have the VMID's name (pve-api findings-3 5, 6)
+		return []string{
+			fmt.Sprintf("qm config %d   # go on only if `lock: create` is all that it says", e.Ref.ID),
+			fmt.Sprintf("qm unlock %d; qm destroy %d", e.Ref.ID, e.Ref.ID),
+		}
 	}
 	if errors.Is(e.Err, errOwnDisk) {
 		return []string{fmt.Sprintf("qm disk move %d DISK --target-vmid VMID --target-disk DISK   # as `qm config %d` names the disk", e.Ref.ID, e.Ref.ID)}

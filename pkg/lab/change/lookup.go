@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/pve"
 )
@@ -70,7 +71,8 @@ func (e *Executor) hasHappened(ctx context.Context, c change, settle time.Durati
 }
 
 // claimed says what a creation without an answer left, which is not the VM that was asked for. PVE takes the VMID before it starts the
-// worker (pve.ErrHalfCreated). When the VMID is free, nothing is left and the same may be sent again.
+// worker (pve.ErrHalfCreated). When the VMID is free, nothing is left and the same may be sent again; when a VM can be read there that
+// is not ours, somebody else had it first.
 func (e *Executor) claimed(ctx context.Context, c change, lost error) (journal.Result, error) {
 	taken, err := e.API.VMIDTaken(ctx, c.ref.ID)
 	switch {
@@ -78,6 +80,10 @@ func (e *Executor) claimed(ctx context.Context, c change, lost error) (journal.R
 		return journal.ResultFailed, errors.Join(lost, err)
 	case !taken:
 		return journal.ResultRefused, fmt.Errorf("%w: %w", errNothingHappened, lost)
+	}
+	config, err := e.API.VMConfig(ctx, c.ref)
+	if mark, _ := inventory.ParseMark(config.Description()); err == nil && mark.Run != e.Mark.Run {
+		return journal.ResultRefused, fmt.Errorf("%w (%w)", pve.ErrVMIDTaken, lost)
 	}
 	return journal.ResultFailed, lost
 }

@@ -26,6 +26,9 @@ var errBesideStrangers = errors.New("a volume that was there before has this VMI
 // errUnproved is why volumes under a VMID that only the server's task list speaks of are left alone.
 var errUnproved = errors.New("the state of this lab is lost, and only the server's task list says that this token destroyed a VM with this VMID: look at the volumes before removing them, or leave one that is somebody else's with `labctl down --leave VOLUME`")
 
+// ErrUnprovedProbe is why an empty VM of ours counts as left: its creation got no proper answer, and it is neither gone nor readable.
+var ErrUnprovedProbe = errors.New("labctl asked for an empty VM there, to look for volumes; PVE took the VMID and did not make the VM, which stays locked and in no pool")
+
 // prove shows that no volume of a destroyed VM is left. A token whose rights come from the pool sees no volume of a VMID
 // that has no VM, so an empty VM claims the VMID in our pool for the moment of looking; destroying it frees what is left under that
 // VMID's name (pve-api lab-findings §22, §23). The VMID is one that this lab made itself, and its volumes are looked at first.
@@ -36,7 +39,10 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 	var left []pve.Volume
 	for range probeRounds {
 		err := e.probe(ctx, name, ref)
-		if step.LookOnly && errors.Is(err, pve.ErrExists) {
+		switch {
+		case errors.Is(err, pve.ErrExists) && e.Journal.State().Known(int(ref.ID)).Unproved:
+			return e.leftover(name, ref, ErrUnprovedProbe)
+		case errors.Is(err, pve.ErrExists) && step.LookOnly:
 			return nil // somebody made a VM there since: nothing says that it has to do with us
 		}
 		if err != nil {

@@ -99,6 +99,9 @@ func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenInt
 		return "", err
 	}
 	began, err := e.mayHaveBegun(ctx, intent, nameless.tasks)
+	if err == nil && !began && (intent.Op == journal.OpProbe || intent.Op == journal.OpCreate) {
+		began, err = e.API.VMIDTaken(ctx, pve.VMID(intent.VMID)) // PVE takes the VMID before there is a task
+	}
 	if err == nil && !began {
 		return journal.ResultRefused, nil
 	}

@@ -58,6 +58,8 @@ type VM struct {
 	UUID   string   // the SMBIOS UUID of the VM that the run made; "" when it was never read
 	Listed bool     // the server's task list names the VMID, for work of this token before this run
 	Killed bool     // a worker of that work was killed
+	// Unproved: an empty VM of ours may be there, to look under the VMID. Its creation failed, or nobody knows how it ended.
+	Unproved bool
 	// Lossy is set by Known: the journal lost lines, so that Done, Failed, Disks and Clones may be incomplete.
 	Lossy bool
 
@@ -127,6 +129,7 @@ func (s *State) Known(vmid int) VM {
 		known.Done, known.Failed = append(known.Done, vm.Done...), append(known.Failed, vm.Failed...)
 		known.touched, known.Listed, known.Killed = known.touched || vm.touched, known.Listed || vm.Listed, known.Killed || vm.Killed
 		known.Clones += vm.Clones
+		known.Unproved = known.Unproved || vm.Unproved
 		known.UUID = cmp.Or(vm.UUID, known.UUID)
 		known.name(vm.Disks)
 	}
@@ -272,6 +275,9 @@ func (s *State) close(outcome Outcome) {
 	}
 	vm := s.vm(s.Open[at].Node, s.Open[at].VMID)
 	vm.touched = vm.touched || outcome.Result != ResultRefused
+	if s.Open[at].Op == OpProbe && outcome.Result != ResultRefused {
+		vm.Unproved = outcome.Result == ResultFailed
+	}
 	switch outcome.Result {
 	case ResultDone:
 		vm.Done = append(vm.Done, s.Open[at].Op)

@@ -72,6 +72,8 @@ func whyReported(known teardown.Known) error {
 	case teardown.Perhaps:
 		return fmt.Errorf("this run made a VM %d, and the notes of the VM there do not carry the lab's mark; look at it; "+
 			"if it is the lab's: `labctl down --take %d`; if it is not: `labctl down --leave %d`", id, id, id)
+	case teardown.HalfMade:
+		return change.ErrUnprovedProbe
 	case teardown.Unreachable:
 		return errors.New("its node does not answer, and it may be of the lab")
 	default:

@@ -94,7 +94,7 @@ func (l *Labs) rewrite(path, kept string, spec Spec, salvaged *journal.State) er
 		}
 		intent := journal.Intent{Op: journal.OpConfigure, VM: vm.Name, Node: vm.Node, VMID: vm.VMID, Disks: vm.Disks}
 		switch {
-		case !vm.Made() && vm.Listed:
+		case !vm.Made() && vm.Listed && !vm.Unproved:
 			continue
 		case !vm.Made():
 			intent.Op = journal.OpProbe

@@ -169,7 +169,7 @@ type trace struct {
 // traceOf reads a task that ended. A clone that ended well left a VM that is found by its mark. One that failed may have left
 // volumes.
 func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
-	found := trace{killed: task.ExitStatus == workerKilled}
+	found := trace{killed: task.Killed()}
 	if task.UPID.Type != "qmclone" {
 		if _, err := fmt.Sscan(task.UPID.ID, &found.id); err != nil || !r.inRange(found.id) {
 			return trace{}, nil //nolint:nilerr // an upload's task has no VMID
@@ -191,9 +191,6 @@ func (r *Run) traceOf(ctx context.Context, task pve.Task) (trace, error) {
 	}
 	return found, nil
 }
-
-// workerKilled is the exit status of a task whose worker died (PVE::Tools, upid_read_status).
-const workerKilled = "unexpected status"
 
 func (t *traces) add(ref pve.VMRef, killed bool) {
 	if !t.has(ref) {

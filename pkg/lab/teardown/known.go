@@ -57,7 +57,11 @@ func Decide(observed inventory.Observed, state *journal.State, words Words) []Kn
 		add(identify(vm, state.Known(int(vm.Ref.ID))), vm.Ref, vm)
 	}
 	for _, ref := range observed.Unreadable {
-		add(Unreadable, ref, inventory.VM{})
+		there := Unreadable
+		if state.Known(int(ref.ID)).Unproved {
+			there = HalfMade
+		}
+		add(there, ref, inventory.VM{})
 	}
 	for _, ref := range observed.Unreachable {
 		add(Unreachable, ref, inventory.VM{})

@@ -12,6 +12,7 @@ const (
 	Foreign     There = "somebody else's VM"
 	Gone        There = "no VM"
 	Unreadable  There = "a VM that the token may not read"
+	HalfMade    There = "an empty VM of ours that PVE did not finish" // unreadable, and the journal has a probe that failed
 	Unreachable There = "a VM on a node that does not answer"
 )
 
@@ -85,6 +86,8 @@ func Rows() []Row {
 		{Unreadable, Listed, "", Ignore, "only the task list names the VMID"},
 		{Unreadable, "", Leave, Keep, "a person says that it is not the lab's"},
 		{Unreadable, "", "", Report, "it may be a clone that never ended"},
+		{HalfMade, "", Leave, Keep, "a person says that it is not the lab's"},
+		{HalfMade, "", "", Report, "PVE takes a VMID before it makes the VM, and only root can give it back"},
 		{Unreachable, "", "", Report, "its node does not answer, and it may be of the lab"},
 	}
 }

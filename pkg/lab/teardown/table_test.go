@@ -10,7 +10,7 @@ import (
 var update = flag.Bool("update", false, "write the tables into docs/teardown.md")
 
 func theres() []There {
-	return []There{Ours, Live, Unmarked, Perhaps, Foreign, Gone, Unreadable, Unreachable}
+	return []There{Ours, Live, Unmarked, Perhaps, Foreign, Gone, Unreadable, HalfMade, Unreachable}
 }
 
 func journals() []Journal { return []Journal{Made, Listed, Killed, Nothing} }
