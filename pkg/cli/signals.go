@@ -9,24 +9,37 @@ import (
 	"time"
 )
 
-// untilSignal returns the context of the invocation. The first signal ends it, in order; a second one ends the process at
-// once, with a word on what may be left.
+// untilSignal returns the context of the invocation. The first signal ends it, in order; a later one ends the process at once,
+// with a word on what may be left.
 func (a *app) untilSignal() context.Context {
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
 		ends = append(ends, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	context.AfterFunc(ctx, func() {
-		second := make(chan os.Signal, 1)
-		signal.Notify(second, ends...)
-		stop()
-		a.leave(<-second, ends)
-	})
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, ends...)
+	go func() { a.leave(awaitSecond(signals, stop), ends) }()
 	// When the reader of our output goes away, as tee does at Ctrl-C, writing fails and the removal of a lab goes on. SIGPIPE
 	// is caught and not ignored, since processes that we start would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return ctx
+}
+
+// oneWish is how long after the first signal others count as the same wish. timeout(1) signals its child and then its whole
+// process group, the child again among it (GNU coreutils, timeout.c, cleanup); a terminal that closes sends SIGHUP after others.
+const oneWish = time.Second
+
+// awaitSecond calls first at the first signal, and returns the one that is a wish of its own.
+func awaitSecond(signals <-chan os.Signal, first func()) os.Signal {
+	<-signals
+	begun := time.Now()
+	first()
+	for {
+		if next := <-signals; time.Since(begun) >= oneWish {
+			return next
+		}
+	}
 }
 
 // lastWordTime bounds writing to a terminal that takes nothing any more.

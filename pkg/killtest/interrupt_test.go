@@ -87,6 +87,7 @@ func TestInterruptedTwice(t *testing.T) {
 			h := w.newHome(t, "home", killLab)
 			up := h.at(t, n, func(p *process) { p.signal(t, syscall.SIGINT) }, "up")
 			await(t, "the removal", func() bool { return w.requested(http.MethodDelete) })
+			<-time.After(time.Second) // signals within a second are one wish
 			then := time.Now()
 			up.signal(t, syscall.SIGINT)
 			up.wait(t)

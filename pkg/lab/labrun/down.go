@@ -205,7 +205,7 @@ func (r Removed) Describe(lab string, took string) string {
 	case r.Nothing():
 		return fmt.Sprintf("lab %s is not up: nothing to remove", lab)
 	case !r.WasUp && r.Uploads == 0:
-		return fmt.Sprintf("lab %s is not up; %d VMID(s) that this token used lately were checked: nothing is left", lab, r.Looked)
+		return fmt.Sprintf("lab %s is not up: nothing to remove; %d VMID(s) that this token used lately were checked: nothing is left", lab, r.Looked)
 	case r.VMs == 0 && r.Uploads == 0:
 		return fmt.Sprintf("lab %s is down: its VMs were gone, and no volume of theirs is left (%s)", lab, took)
 	case r.VMs == 1:
