@@ -16,10 +16,11 @@ func (a *app) untilSignal() context.Context {
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
 		ends = append(ends, syscall.SIGHUP)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, ends...)
-	go func() { a.leave(awaitSecond(signals, stop), ends) }()
+	first := func(signal os.Signal) { stop(&signalError{signal}) }
+	go func() { a.leave(awaitSecond(signals, first), ends) }()
 	// When the reader of our output goes away, as tee does at Ctrl-C, writing fails and the removal of a lab goes on. SIGPIPE
 	// is caught and not ignored, since processes that we start would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -30,11 +31,20 @@ func (a *app) untilSignal() context.Context {
 // process group, the child again among it (GNU coreutils, timeout.c, cleanup); a terminal that closes sends SIGHUP after others.
 const oneWish = time.Second
 
-// awaitSecond calls first at the first signal, and returns the one that is a wish of its own.
-func awaitSecond(signals <-chan os.Signal, first func()) os.Signal {
-	<-signals
+// signalError says which signal ended the invocation.
+type signalError struct{ signal os.Signal }
+
+// Error names the signal.
+func (e *signalError) Error() string { return e.signal.String() + " signal received" }
+
+// Unwrap says that the work was cancelled, and did not run out of time.
+func (e *signalError) Unwrap() error { return context.Canceled }
+
+// awaitSecond calls first with the first signal, and returns the one that is a wish of its own.
+func awaitSecond(signals <-chan os.Signal, first func(os.Signal)) os.Signal {
+	signal := <-signals
 	begun := time.Now()
-	first()
+	first(signal)
 	for {
 		if next := <-signals; time.Since(begun) >= oneWish {
 			return next

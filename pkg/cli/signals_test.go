@@ -25,7 +25,7 @@ func TestSignalsWithinASecondAreOne(t *testing.T) {
 				begun, signals := time.Now(), make(chan os.Signal, 8)
 				var ended, left time.Duration = -1, 0
 				go func() {
-					if last := awaitSecond(signals, func() { ended = time.Since(begun) }); last != nil {
+					if last := awaitSecond(signals, func(os.Signal) { ended = time.Since(begun) }); last != nil {
 						left = time.Since(begun)
 					}
 				}()
