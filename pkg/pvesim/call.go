@@ -14,6 +14,7 @@ type call struct {
 	params params
 	upload *upload
 	method *method // nil for the directory of the API, which the schema does not have
+	daemon *daemonFault
 	// noWorker is the fault that pvedaemon does not learn its worker's UPID.
 	noWorker bool
 }
@@ -63,10 +64,19 @@ func (k *call) node() string { return k.params.text("node") }
 
 // fork starts a task of the caller and returns its UPID.
 func (k *call) fork(kind, id string, steps ...step) (any, error) {
+	t, err := k.forkTask(kind, id, steps...)
+	if err != nil {
+		return nil, err
+	}
+	return t.upid, nil
+}
+
+// forkTask is fork for those who need the task itself.
+func (k *call) forkTask(kind, id string, steps ...step) (*task, error) {
 	if k.noWorker {
 		return nil, k.loseWorker(kind, id)
 	}
-	return k.Cluster.fork(k.node(), kind, id, k.who, steps...).upid, nil
+	return k.Cluster.fork(k.node(), kind, id, k.who, steps...), nil
 }
 
 // loseWorker is a fork of which pvedaemon's parent reads no UPID: SIGCHLD of another worker cut its read short
@@ -89,9 +99,17 @@ const errNoTaskFile = "unable to open file - No such file or directory"
 // go on.
 func (k *call) perform(steps ...step) error {
 	w := k.begin(nil, steps...)
-	inTime, err := k.await(k.ctx, k.timings.ProxyTimeout, func() bool { return w.ended })
+	limit := k.timings.ProxyTimeout
+	if k.killedDuring() {
+		limit = min(limit, k.daemon.after)
+	}
+	inTime, err := k.await(k.ctx, limit, func() bool { return w.ended })
 	if err != nil {
 		return err
+	}
+	if !inTime && k.killedDuring() {
+		w.kill()
+		return cutOff()
 	}
 	if !inTime {
 		return &apiError{status: 596, message: "Connection timed out", bare: true}

@@ -18,6 +18,9 @@ func (c *Cluster) checkRoute(k *call) error {
 	if err := c.checkNode(k); err != nil {
 		return err
 	}
+	if err := k.daemonGone(); err != nil {
+		return err
+	}
 	return k.method.verify(k.params)
 }
 

@@ -3,6 +3,8 @@ package pvesim
 import (
 	"fmt"
 	"maps"
+	"regexp"
+	"strings"
 )
 
 // cloneVM is POST .../clone. A template is cloned by linking unless full is asked for; a cloud-init drive is always
@@ -31,10 +33,11 @@ type cloneJob struct {
 	onto   string // node that the clone is to be on; empty: the source's
 	full   bool
 	made   []*volume
-	clone  *vm
+	clone  *vm               // as its configuration file is now
+	config map[string]string // the whole configuration, which is written after each disk
 }
 
-// check does everything that fails before a worker is forked, in PVE's order.
+// check does everything that fails before a worker is forked, in PVE's order (qemu-server 9.2.6, API2/Qemu.pm:4455-4580).
 func (j *cloneJob) check() error {
 	if err := j.checkTarget(); err != nil {
 		return err
@@ -56,13 +59,12 @@ func (j *cloneJob) check() error {
 			return failure("parameter '%s' not allowed for linked clones", name)
 		}
 	}
-	if err := j.checkDevices(); err != nil {
-		return err
+	for _, check := range []func() error{j.checkStorages, j.checkBridges, j.checkModel, j.checkShared, j.checkFree, j.checkFeatures} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	if err := j.checkShared(); err != nil {
-		return err
-	}
-	return j.checkFree()
+	return nil
 }
 
 // checkTarget looks at where the clone is to go.
@@ -111,8 +113,8 @@ func (j *cloneJob) checkFree() error {
 	return nil
 }
 
-// checkDevices looks at what will be copied: may it be linked, is there room to put it, may its bridge be used.
-func (j *cloneJob) checkDevices() error {
+// checkStorages asks for space on the storage of every disk that will be copied.
+func (j *cloneJob) checkStorages() error {
 	for _, key := range j.source.drives() {
 		d := parseDrive(j.source.config[key])
 		if !d.hasVolume() || d.isCDROM() && !d.isCloudinit() {
@@ -125,12 +127,11 @@ func (j *cloneJob) checkDevices() error {
 		if err := j.require("/storage/"+store, "Datastore.AllocateSpace"); err != nil {
 			return err
 		}
-		base, ok := j.volume(d.volume)
-		linkable := ok && !isVMVolume(base)
-		if !j.full && !d.isCloudinit() && !linkable {
-			return failure("Linked clone feature is not supported for '%s' (%s)", d.volume, key)
-		}
 	}
+	return nil
+}
+
+func (j *cloneJob) checkBridges() error {
 	for _, key := range sortedKeys(j.source.config) {
 		if isNetKey(key) {
 			if err := j.requireBridge(j.source.config[key]); err != nil {
@@ -141,13 +142,24 @@ func (j *cloneJob) checkDevices() error {
 	return nil
 }
 
-// isVMVolume reports whether a volume belongs to an ordinary VM rather than to a template.
-func isVMVolume(v *volume) bool {
-	m := zvolName.FindStringSubmatch(v.name)
-	return m == nil || m[2][0] == 'v'
+func (j *cloneJob) checkModel() error { return j.requireModel(j.source.config["cpu"], "") }
+
+// checkFeatures fails when a disk cannot be copied or linked: only the disks of templates can be linked.
+func (j *cloneJob) checkFeatures() error {
+	for _, key := range j.source.drives() {
+		d := parseDrive(j.source.config[key])
+		if !d.hasVolume() || d.isCDROM() {
+			continue
+		}
+		base, ok := j.volume(d.volume)
+		if !j.full && !(ok && base.isBase()) {
+			return failure("Linked clone feature is not supported for '%s' (%s)", d.volume, key)
+		}
+	}
+	return nil
 }
 
-// run is the worker behind the locks.
+// run is the worker behind the locks. From here to the end it has a signal handler of its own (API2/Qemu.pm:4622-4624).
 func (j *cloneJob) run(w *worker) error {
 	if err := j.checkFree(); err != nil {
 		return err
@@ -155,42 +167,76 @@ func (j *cloneJob) run(w *worker) error {
 	if j.major >= 9 {
 		w.logf("creating a clone of VM %d with ID %d", j.source.id, j.id)
 	}
+	j.config = j.newConfig()
 	j.clone = j.newVM(j.id, j.node())
 	j.clone.config = map[string]string{"lock": "clone", "description": " qmclone temporary file"}
 	j.vms[j.id] = j.clone
-	steps := []step{sleepFor(j.timings.Fork), j.writeConfig}
+	steps := []step{j.activate}
 	for _, key := range j.source.drives() {
 		steps = append(steps, j.cloneDrive(key))
 	}
-	w.try(j.undo, append(steps, j.finish)...)
+	w.trySignalled("interrupted by signal", j.undo, append(steps, j.finish)...)
 	return nil
 }
 
-// writeConfig writes the first real configuration: everything but the disks.
-func (j *cloneJob) writeConfig(*worker) error {
+// activate gets the storages ready. On 9.2.11 a clone that was aborted here went on: the look at the pools is an eval
+// that takes the signal for a failure of its own (pve-storage 9.1.7, Storage/ZFSPoolPlugin.pm:664-670, activate_storage).
+func (j *cloneJob) activate(w *worker) error {
+	look := sleepFor(j.timings.Fork)
+	if j.major < 9 {
+		w.do(look)
+		return nil
+	}
+	w.try(func(w *worker, err error) error {
+		w.logf("%v", err)
+		return nil
+	}, look)
+	return nil
+}
+
+// notCloned are the keys that a clone does not inherit (API2/Qemu.pm:4507-4518).
+var notCloned = regexp.MustCompile(`^(?:parent|snaptime|vmstate|snapstate|runningcpu|runningmachine|running-nets-host-mtu|template|unused\d+)$`)
+
+// newConfig is the whole configuration of the clone but for the disks that are copied. Whatever is not listed here is
+// inherited, also what the caller could not set.
+func (j *cloneJob) newConfig() map[string]string {
 	config := maps.Clone(j.source.config)
-	for key := range j.source.config {
-		if isDriveKey(key) {
+	for key, value := range j.source.config {
+		d := parseDrive(value)
+		switch {
+		case notCloned.MatchString(key), isDriveKey(key) && d.hasVolume() && (!d.isCDROM() || d.isCloudinit()):
 			delete(config, key)
+		case isNetKey(key):
+			config[key] = j.withNewMAC(value)
 		}
 	}
-	for _, key := range sortedKeys(config) {
-		if isNetKey(key) {
-			config[key] = j.withNewMAC(config[key])
-		}
-	}
-	delete(config, "template")
 	config["lock"] = "clone"
-	config["smbios1"], config["vmgenid"] = "uuid="+j.uuid(), j.uuid()
+	config["smbios1"] = withUUID(config["smbios1"], j.uuid())
+	if config["vmgenid"] != "" {
+		config["vmgenid"] = j.uuid()
+	}
 	config["name"] = j.params.text("name")
 	if config["name"] == "" {
-		config["name"] = "Copy-of-VM-" + j.source.name()
+		config["name"] = "Copy-of-VM-" + strings.TrimPrefix(j.source.name(), "VM ")
 	}
 	if description := j.params.text("description"); description != "" {
 		config["description"] = description
 	}
-	j.clone.config = config
-	return nil
+	return config
+}
+
+// write writes the configuration file as far as it is known.
+func (j *cloneJob) write() { j.clone.config = maps.Clone(j.config) }
+
+// withUUID replaces the uuid in an smbios1 value; the other parts stay, in PVE's order (QemuServer.pm, print_smbios1).
+func withUUID(value, uuid string) string {
+	options := parseOptions(value)
+	options["uuid"] = uuid
+	var parts []string
+	for _, key := range sortedKeys(options) {
+		parts = append(parts, key+"="+options[key])
+	}
+	return strings.Join(parts, ",")
 }
 
 // cloneDrive copies one drive and writes it down.
@@ -199,7 +245,6 @@ func (j *cloneJob) cloneDrive(key string) step {
 	return func(w *worker) error {
 		from, ok := j.volume(d.volume)
 		if d.isCDROM() && !d.isCloudinit() || !d.hasVolume() {
-			j.clone.config[key] = d.String()
 			return nil
 		}
 		if !ok {
@@ -210,20 +255,21 @@ func (j *cloneJob) cloneDrive(key string) step {
 			kind = "linked"
 		}
 		w.logf("create %s clone of drive %s (%s)", kind, key, d.volume)
-		write := func(made *volume) {
+		done := func(made *volume) {
 			j.made = append(j.made, made)
 			d.volume = made.id()
 			d.setSize(made.size)
-			j.clone.config[key] = d.String()
+			j.config[key] = d.String()
+			j.write()
 		}
-		w.do(j.copySteps(w, from, d, kind, write)...)
+		w.do(j.copySteps(w, from, d, kind, done)...)
 		return nil
 	}
 }
 
-func (j *cloneJob) copySteps(w *worker, from *volume, d drive, kind string, write func(*volume)) []step {
+func (j *cloneJob) copySteps(w *worker, from *volume, d drive, kind string, done func(*volume)) []step {
 	if kind == "linked" {
-		return []step{j.linkedClone(from, j.id, write)}
+		return []step{j.linkedClone(from, j.id, done)}
 	}
 	s, name := from.storage, ""
 	if j.target != "" {
@@ -250,14 +296,15 @@ func (j *cloneJob) copySteps(w *worker, from *volume, d drive, kind string, writ
 	}
 	return append(steps, func(*worker) error {
 		j.made = j.made[:len(j.made)-1]
-		write(made)
+		done(made)
 		return nil
 	})
 }
 
 // finish gives the clone free and puts it into its pool.
 func (j *cloneJob) finish(*worker) error {
-	delete(j.clone.config, "lock")
+	delete(j.config, "lock")
+	j.write()
 	if j.onto != "" {
 		j.clone.node = j.onto // the configuration file moves at the very end
 	}
@@ -267,9 +314,10 @@ func (j *cloneJob) finish(*worker) error {
 	return nil
 }
 
-// undo removes what was made so far. An interrupted copy ends with words of its own.
+// undo removes what was made so far. The signal handler of the block is gone here: a signal in the pause ends the worker at
+// once, and one while a volume is removed leaves that volume (API2/Qemu.pm:4712-4727).
 func (j *cloneJob) undo(w *worker, err error) error {
-	var steps []step
+	steps := []step{sleepFor(j.timings.CloneUndo)}
 	for _, v := range j.made {
 		steps = append(steps, j.removeOrSay(v))
 	}

@@ -75,6 +75,12 @@ func (k *call) checkKeyPermission(vmid int, pool, key, value string) error {
 		return k.requireBridge(value)
 	case key == "startup":
 		return k.require("/", "Sys.Modify")
+	case key == "cpu":
+		before := ""
+		if v := k.vms[vmid]; v != nil {
+			before = v.config["cpu"]
+		}
+		return k.requireModel(value, before)
 	}
 	return nil
 }
@@ -85,6 +91,28 @@ func (k *call) requireVM(vmid int, pool string, any ...string) error {
 		return nil
 	}
 	return k.requireAny(vmPath(vmid), any...)
+}
+
+// requireModel fails unless the caller may use the CPU model, when it is one of the administrator's and another than
+// before. 8 has no such check (qemu-server 9.2.6, API2/Qemu.pm:738-757).
+func (k *call) requireModel(value, before string) error {
+	name, custom := strings.CutPrefix(cpuType(value), "custom-")
+	if !custom || k.major < 9 || k.who.isRoot() || cpuType(value) == cpuType(before) {
+		return nil
+	}
+	return k.require("/mapping/cpu/"+name, "Mapping.Use")
+}
+
+// cpuType is the model in a cpu value, which may stand first without its key.
+func cpuType(value string) string {
+	for part := range strings.SplitSeq(value, ",") {
+		if key, rest, named := strings.Cut(part, "="); !named {
+			return key
+		} else if key == "cputype" {
+			return rest
+		}
+	}
+	return ""
 }
 
 // requireBridge fails unless the caller may plug VMs into the bridge of a network device.

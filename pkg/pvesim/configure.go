@@ -47,10 +47,10 @@ func postConfig(k *call) (any, error) {
 		if err := k.checkUnderLock(); err != nil {
 			return err
 		}
-		t = k.Cluster.fork(k.node(), "qmconfig", fmt.Sprint(k.vmid()), k.who, inherited(vmLockFile(k.vmid()), w,
+		t, err = k.forkTask("qmconfig", fmt.Sprint(k.vmid()), inherited(vmLockFile(k.vmid()), w,
 			func(w *worker) error { w.logf("update VM %d: %s", k.vmid(), ch.text); return nil },
 			sleepFor(k.timings.Fork), k.applyChange(ch)))
-		return nil
+		return err
 	}
 	if err := k.perform(locked(vmLockFile(k.vmid()), k.timings.LockConfig, start)); err != nil {
 		return nil, err

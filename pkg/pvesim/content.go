@@ -111,6 +111,9 @@ func (v *volume) entry() any {
 	}
 	if v.base != nil {
 		parent := v.base.name + "@__base__"
+		if v.storage.kind != "zfspool" {
+			parent = "../" + v.base.name
+		}
 		e.Parent = &parent
 	}
 	return e
@@ -122,6 +125,9 @@ func listContent(k *call) (any, error) {
 	s, err := k.pathStorage()
 	if err != nil {
 		return nil, err
+	}
+	if err := s.unavailable(); err != nil {
+		return nil, failure("%v", err)
 	}
 	if err := k.awaitStorage(s); err != nil {
 		return nil, err

@@ -23,11 +23,13 @@ func createVM(k *call) (any, error) {
 		return nil, failure("unable to create VM %d - VM %d already exists on node '%s'", id, id, k.vms[id].node)
 	}
 	v := k.newVM(id, k.node())
-	v.config["lock"] = "create"
+	v.config["lock"] = "create" // claimed before the worker is forked: stays when there is none (qemu-server 9.2.6, API2/Qemu.pm:1374)
 	k.vms[id] = v
 	build := func(w *worker) error {
-		w.try(k.undoCreate(v), append(k.buildSteps(v, set), func(*worker) error {
-			k.finishCreate(v, set)
+		draft := k.newVM(id, k.node()) // the file is written when everything is made
+		w.try(k.undoCreate(draft), append(k.buildSteps(draft, set), func(*worker) error {
+			k.finishCreate(draft, set)
+			v.config = draft.config
 			return nil
 		})...)
 		return nil
@@ -119,7 +121,6 @@ func (k *call) buildSteps(v *vm, set map[string]string) []step {
 
 // finishCreate adds what every VM has and gives it free.
 func (k *call) finishCreate(v *vm, set map[string]string) {
-	delete(v.config, "lock")
 	v.config["meta"] = k.meta()
 	if _, given := set["smbios1"]; !given {
 		v.config["smbios1"] = "uuid=" + k.uuid()

@@ -1,10 +1,6 @@
 package pvesim
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // destroyVM is DELETE .../qemu/{vmid}.
 func destroyVM(k *call) (any, error) {
@@ -66,7 +62,7 @@ func (k *call) destroyVolumes(w *worker, v *vm) error {
 	}
 	if k.params.flag("destroy-unreferenced-disks") {
 		steps = append(steps, func(w *worker) error {
-			if err := k.listable(v.node); err != nil {
+			if err := k.activateAll(v.node); err != nil {
 				return err
 			}
 			var more []step
@@ -81,13 +77,13 @@ func (k *call) destroyVolumes(w *worker, v *vm) error {
 	return nil
 }
 
-// listable fails when an enabled storage for disks does not answer: destroying with unreferenced disks lists them all, after the
-// VM's own disks are gone and before its configuration is (PVE/QemuServer.pm, destroy_vm: vdisk_list without an eval; pve-api
-// findings 47 of the second recording).
-func (k *call) listable(node string) error {
+// activateAll fails when a storage for images that is not switched off does not answer: a list of all volumes of a VM
+// begins with activating every one (pve-storage 9.1.7, Storage.pm:1241-1253, vdisk_list; qemu-server 9.2.6,
+// QemuServer.pm:1907, destroy_vm).
+func (k *call) activateAll(node string) error {
 	for _, s := range k.storagesOn(node) {
-		if s.inactive && !s.disabled && slices.Contains(s.content, "images") {
-			return fmt.Errorf("could not activate storage '%s'", s.name)
+		if err := s.unavailable(); err != nil && !s.disabled && s.offers("images") {
+			return err
 		}
 	}
 	return nil
@@ -100,9 +96,6 @@ func (k *call) removeOrMention(disk *volume, prefix string) step {
 			return nil
 		}
 		w.try(func(w *worker, err error) error {
-			if errors.Is(err, errInterrupted) {
-				return err
-			}
 			w.warnf("%s%v", prefix, err)
 			return nil
 		}, k.remove(disk))
@@ -115,9 +108,6 @@ func (k *call) removeOrMention(disk *volume, prefix string) step {
 func (k *call) removeOrSay(disk *volume) step {
 	return func(w *worker) error {
 		w.try(func(w *worker, err error) error {
-			if errors.Is(err, errInterrupted) {
-				return err
-			}
 			w.logf("%v", err)
 			return nil
 		}, k.remove(disk))

@@ -77,6 +77,10 @@ func glob(pattern, name string) bool {
 func (c *Cluster) requestFault(k *call, method, requestPath string) (instead error, after func() error) { //nolint:staticcheck // two errors: now, or after the effect
 	actions := c.strike(func(f Fault) bool { return f.Request != nil && f.Request.matches(method, requestPath, k.params) })
 	for _, a := range actions {
+		if a.Daemon != "" {
+			k.daemon = &daemonFault{fate: a.Daemon, after: a.Delay}
+			continue
+		}
 		if a.Delay > 0 {
 			if err := c.pass(k.ctx, a.Delay); err != nil {
 				return err, nil

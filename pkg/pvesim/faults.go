@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -80,6 +82,11 @@ type Action struct {
 	// NoWorker answers "got no worker upid - start worker failed" where a task would begin; what is written before stays.
 	NoWorker bool `yaml:"no_worker"`
 
+	// Daemon is what becomes of pvedaemon: away (595, nothing was sent to it), before (596, its worker is killed before it
+	// reads the request) or during (596, it is killed Delay after the request; what a task does goes on). Requests that
+	// pveproxy answers by itself are not hit.
+	Daemon string `yaml:"daemon"`
+
 	// Lose is what gets lost on the way: parameters of a request, such as sshkeys, or options of one, such as scsi1.ssd; with
 	// boot, options of a disk that the configuration keeps but the guest does not get.
 	Lose []string `yaml:"lose"`
@@ -131,6 +138,9 @@ func (f Fault) validate() error {
 	if d := f.Do.Drop; d != "" && d != "before" && d != "after" {
 		return fmt.Errorf("drop is before or after, not %q", d)
 	}
+	if d := f.Do.Daemon; d != "" && !slices.Contains(daemonFates, d) {
+		return fmt.Errorf("daemon is %s, not %q", strings.Join(daemonFates, ", "), d)
+	}
 	if r := f.Do.Refuse; r != nil && (r.Status < 400 || r.Status > 599) {
 		return fmt.Errorf("status %d is no refusal", r.Status)
 	}
@@ -149,12 +159,12 @@ func (f Fault) validateAction() error {
 		"refuse": f.Request != nil, "drop": f.Request != nil, "migrate": f.Request != nil, "claim": f.Request != nil, "no_worker": f.Request != nil,
 		"kill": f.Task != nil, "fail": f.Task != nil || f.Volume != nil, "busy": f.Volume != nil, "full": f.Volume != nil,
 		"timeout": f.Lock != nil, "down": f.Agent != nil, "addresses": f.Agent != nil,
-		"lose": f.Request != nil || f.Boot != nil,
+		"lose": f.Request != nil || f.Boot != nil, "daemon": f.Request != nil,
 	}
 	given := map[string]bool{
 		"refuse": d.Refuse != nil, "drop": d.Drop != "", "migrate": d.Migrate != "", "claim": d.Claim, "no_worker": d.NoWorker, "kill": d.Kill,
 		"fail": d.Fail != "", "busy": d.Busy, "full": d.Full, "timeout": d.Timeout, "down": d.Down,
-		"addresses": d.Addresses != nil, "lose": d.Lose != nil,
+		"addresses": d.Addresses != nil, "lose": d.Lose != nil, "daemon": d.Daemon != "",
 	}
 	some := d.Delay > 0
 	for _, action := range sortedKeys(given) {

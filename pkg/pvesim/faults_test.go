@@ -269,6 +269,8 @@ func TestParseFaults(t *testing.T) {
 		"faults:\n- request: {path: /x}\n  do: {}\n":                                "nothing to do",
 		"faults:\n- request: {path: /x}\n  do: {drop: sometimes}\n":                 "drop is before or after",
 		"faults:\n- request: {path: /x}\n  do: {refuse: {status: 200}}\n":           "status 200",
+		"faults:\n- request: {path: /x}\n  do: {daemon: sleepy}\n":                  "daemon is away, before, during",
+		"faults:\n- task: {type: qmcreate}\n  do: {daemon: away}\n":                 "daemon makes no sense here",
 		"faults:\n- volume: {name: \"[\"}\n  do: {busy: true}\n":                    "pattern",
 		`{"faults":[{"lock":{"file":"/var/lock/*"},"do":{"timeout":true}}]}`:        "",
 		"faults:\n- task: {type: qmstart}\n  do: {fail: start failed, delay: 2s}\n": "",

@@ -2,7 +2,6 @@ package pvesim
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -114,8 +113,8 @@ func (c *Cluster) copyDisk(size int64, limit int, source string, target *volume)
 		rate = fmt.Sprintf(" -r %dK", limit)
 	}
 	command := fmt.Sprintf("/usr/bin/qemu-img convert -p -n -t none -T none%s -f raw -O raw %s zeroinit:%s", rate, source, target.devicePath())
-	interrupted := func(_ *worker, err error) error {
-		if errors.Is(err, errInterrupted) {
+	cut := func(_ *worker, err error) error {
+		if interrupted(err) {
 			return fmt.Errorf("copy failed: command '%s' failed: %w", command, err)
 		}
 		return err
@@ -132,7 +131,7 @@ func (c *Cluster) copyDisk(size int64, limit int, source string, target *volume)
 				steps = append(steps, sleepFor(total/lines))
 			}
 		}
-		w.try(interrupted, steps...)
+		w.try(cut, steps...)
 		return nil
 	}
 }

@@ -129,6 +129,18 @@ func (c *Cluster) SetOffline(name string, offline bool) {
 	}
 }
 
+// SetStorageOffline makes a storage not answer, or answer again, on every node that has it. Topology.Storages has Inactive
+// for a storage that is so from the beginning.
+func (c *Cluster) SetStorageOffline(name string, offline bool) {
+	c.enter()
+	defer c.unlock()
+	for _, n := range c.nodes {
+		if s, err := c.storageOn(n.name, name); err == nil {
+			s.inactive = offline
+		}
+	}
+}
+
 func (c *Cluster) moveTo(v *vm, target string) {
 	for _, key := range sortedKeys(v.config) {
 		d := parseDrive(v.config[key])

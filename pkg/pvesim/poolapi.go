@@ -1,9 +1,13 @@
 package pvesim
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
+
+var letterFirst = regexp.MustCompile(`^[A-Za-z]`)
 
 type poolRow struct {
 	PoolID  string `json:"poolid"`
@@ -79,6 +83,9 @@ func createPool(k *call) (any, error) {
 	name := k.params.text("poolid")
 	if _, taken := k.pools[name]; taken {
 		return nil, failure("create pool failed: pool '%s' already exists", name)
+	}
+	if leaf := name[strings.LastIndex(name, "/")+1:]; k.major >= 9 && !letterFirst.MatchString(leaf) {
+		return nil, failure("create pool failed: pool name must start with a letter") // pve-manager 9.2.11, API2/Pool.pm:196-198
 	}
 	k.pools[name] = &pool{name: name, comment: k.params.text("comment")}
 	return nil, nil

@@ -73,6 +73,9 @@ func (k *call) checkStart(w *worker, v *vm) error {
 			w.logf("generating cloud-init ISO")
 		}
 	}
+	if n != nil && v.cpus() > n.cpus {
+		return fmt.Errorf("MAX %d vcpus allowed per VM on this node", n.cpus) // qemu-server 9.2.6, QemuServer.pm:3383
+	}
 	if n != nil && v.memory() > n.memory {
 		w.logf("qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory")
 		return errors.New("start failed: QEMU exited with code 1")
@@ -217,8 +220,8 @@ func (k *call) realShutdown(v *vm, mortal Mortal, off step) []step {
 func (k *call) pingInVain(v *vm) step {
 	return func(w *worker) error {
 		w.try(func(w *worker, err error) error {
-			if errors.Is(err, errInterrupted) {
-				w.logf("QEMU Guest Agent is not running - received interrupt")
+			if interrupted(err) {
+				w.logf("QEMU Guest Agent is not running - %v", err)
 				return nil
 			}
 			return err

@@ -62,19 +62,24 @@ faults:
 func TestADestroyFailsWhenAnyStorageIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newSandbox(t, 8, func(topology *Topology) {
-			topology.Storages = append(topology.Storages, StorageSpec{Name: "nas", Type: "dir", Content: []string{"images"}, Path: "/mnt/nas", Inactive: true})
+			topology.Storages = append(topology.Storages, StorageSpec{Name: "nas", Type: "dir", Content: []string{"images"}, Path: "/mnt/nas", Inactive: true},
+				StorageSpec{Name: "off", Type: "nfs", Content: []string{"images"}, Inactive: true, Disabled: true},
+				StorageSpec{Name: "isos", Type: "nfs", Content: []string{"iso"}, Inactive: true})
 		})
 		c := newClient(t, cluster)
 		c.done(post, cloneOf101, "newid", "9300", "pool", "labctl")
 		status := c.task(http.MethodDelete, "/nodes/pve/qemu/9300", "purge", "1", "destroy-unreferenced-disks", "1")
 		vm, there := cluster.VM(9300)
-		if !strings.HasPrefix(status, "could not activate storage 'nas'") || !there || vm.Config["lock"] != "" {
+		if !strings.HasPrefix(status, "unable to activate storage 'nas'") || !there || vm.Config["lock"] != "" {
 			t.Errorf("destroy ended with %q; VM %+v, %v", status, vm, there)
 		}
 		if left := cluster.volumesOf("", 9300); len(left) > 0 {
 			t.Errorf("the VM's own disks are left: %v", left)
 		}
 		c.done(http.MethodDelete, "/nodes/pve/qemu/9300", "purge", "1")
+		cluster.SetStorageOffline("nas", false)
+		c.done(post, cloneOf101, "newid", "9300", "pool", "labctl")
+		c.done(http.MethodDelete, "/nodes/pve/qemu/9300", "purge", "1", "destroy-unreferenced-disks", "1")
 	})
 }
 

@@ -16,7 +16,7 @@ func replayTimings() Timings {
 	t.Fork, t.CloneLinked, t.CopyPerGiB = 200*time.Millisecond, time.Second, 60*time.Second
 	t.Allocate, t.Free, t.Resize = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	t.Start, t.Boot, t.Stop = 500*time.Millisecond, 40*time.Second, time.Second
-	t.Shutdown, t.Destroy = 3*time.Second, 300*time.Millisecond
+	t.Shutdown, t.Destroy, t.Reap = 3*time.Second, 300*time.Millisecond, 0
 	return t
 }
 
@@ -84,6 +84,8 @@ func (p *player) peculiarities() {
 		}
 	case p.number == "21" && c.major == 8:
 		c.vms[9000].config["tags"] = "template"
+	case p.number == "46":
+		c.timings.Reap = 500 * time.Millisecond // a killed clone was seen running once more
 	case p.number == "22":
 		_, secret, _ := strings.Cut(p.list[0].Request.Headers["Authorization"], "!pr=")
 		c.access.users["probe@pve"] = &user{id: "probe@pve", enabled: true, tokens: map[string]*token{

@@ -51,8 +51,11 @@ func (c *Cluster) dispatch(k *call, r *http.Request, unreadable error, path stri
 		return nil, err
 	}
 	data, err := rt.handler(k)
-	if after != nil {
+	switch {
+	case after != nil:
 		return nil, after()
+	case k.killedDuring():
+		return nil, cutOff()
 	}
 	return data, err
 }

@@ -64,12 +64,35 @@ func newStorage(s StorageSpec, now time.Time) *storage {
 	return st
 }
 
-// id is the volume's full name.
+// id is the volume's full name; a linked clone carries its base in front.
 func (v *volume) id() string {
-	if v.base != nil && v.storage.kind == "zfspool" {
+	if v.base != nil {
 		return v.storage.name + ":" + v.base.name + "/" + v.name
 	}
 	return v.storage.name + ":" + v.name
+}
+
+// shortName is the name without the folder of its VM.
+func (v *volume) shortName() string { return v.name[strings.LastIndex(v.name, "/")+1:] }
+
+// isBase reports whether it is the disk of a template.
+func (v *volume) isBase() bool { return strings.HasPrefix(v.shortName(), "base") }
+
+// unavailable says why the storage cannot be used: the administrator switched it off, or it does not answer (pve-storage
+// 9.1.7: Storage.pm:286 and 1354, Storage/Plugin.pm:1962, Storage/ZFSPoolPlugin.pm:675-679).
+func (s *storage) unavailable() error {
+	switch {
+	case s.disabled:
+		return fmt.Errorf("storage '%s' is disabled", s.name)
+	case !s.inactive:
+		return nil
+	case s.kind == "zfspool":
+		pool, _, _ := strings.Cut(s.dataset, "/")
+		return fmt.Errorf("could not activate storage '%s', zfs error: cannot import '%s': no such pool available", s.name, pool)
+	case s.kind == "dir":
+		return fmt.Errorf("unable to activate storage '%s' - directory '%s' does not exist or is unreachable", s.name, s.path)
+	}
+	return fmt.Errorf("storage '%s' is not online", s.name)
 }
 
 // addFile puts a file on a directory storage.
@@ -83,11 +106,16 @@ func (s *storage) addFile(content, name string, size int64, now time.Time) *volu
 	return v
 }
 
-// add makes a volume for a VM's disk at once. The error is that of ZFS.
+// add makes a raw volume for a VM's disk at once. The error is that of ZFS.
 func (s *storage) add(name string, vmid int, size int64, now time.Time) (*volume, error) {
+	return s.addAs("raw", name, vmid, size, now)
+}
+
+// addAs is add for a format. A directory storage has the format in the name of the file.
+func (s *storage) addAs(format, name string, vmid int, size int64, now time.Time) (*volume, error) {
 	size = (size + 1<<20 - 1) >> 20 << 20 // volumes are made in whole MiB
 	if s.kind != "zfspool" {
-		name = fmt.Sprintf("%d/%s.raw", vmid, name)
+		name = fmt.Sprintf("%d/%s.%s", vmid, name, format)
 	}
 	if _, taken := s.volumes[name]; taken {
 		return nil, s.zfsError("create", name, "dataset already exists")
@@ -95,7 +123,7 @@ func (s *storage) add(name string, vmid int, size int64, now time.Time) (*volume
 	if !s.sparse && s.kind == "zfspool" && size > s.available() {
 		return nil, s.zfsError("create", name, "out of space")
 	}
-	v := &volume{storage: s, name: name, content: "images", format: "raw", vmid: vmid, size: size, created: now}
+	v := &volume{storage: s, name: name, content: "images", format: format, vmid: vmid, size: size, created: now}
 	s.volumes[name] = v
 	return v, nil
 }
@@ -109,7 +137,7 @@ func (s *storage) freeName(vmid int) string {
 	for k := 0; ; k++ {
 		name := fmt.Sprintf("vm-%d-disk-%d", vmid, k)
 		taken := slices.ContainsFunc(s.inOrder(), func(v *volume) bool {
-			short := strings.TrimSuffix(v.name[strings.LastIndex(v.name, "/")+1:], ".raw")
+			short, _, _ := strings.Cut(v.shortName(), ".")
 			return short == name || short == "base-"+strings.TrimPrefix(name, "vm-")
 		})
 		if !taken {
@@ -149,7 +177,7 @@ func (s *storage) offers(content string) bool { return slices.Contains(s.content
 
 var (
 	zvolName = regexp.MustCompile(`^(?:((?:base|basevol)-\d+-\S+)/)?((?:base|basevol|vm|subvol)-(\d+)-\S+)$`)
-	fileName = regexp.MustCompile(`^(?:(iso|vztmpl|import|snippets)/([^/]+)|(\d+)/([^/]+\.(?:raw|qcow2|vmdk)))$`)
+	fileName = regexp.MustCompile(`^(?:(iso|vztmpl|import|snippets)/([^/]+)|(?:\d+/base-\d+-[^/]+/)?(\d+)/([^/]+\.(?:raw|qcow2|vmdk)))$`)
 )
 
 // splitVolume separates storage and volume name.
@@ -181,8 +209,12 @@ func (s *storage) parseName(name string) (content string, vmid int, err error) {
 
 // find returns the volume with the given name, which may carry its base in front.
 func (s *storage) find(name string) (*volume, bool) {
-	if s.kind == "zfspool" {
-		name = name[strings.LastIndex(name, "/")+1:]
+	parts := strings.Split(name, "/")
+	switch {
+	case s.kind == "zfspool":
+		name = parts[len(parts)-1]
+	case len(parts) == 4:
+		name = parts[2] + "/" + parts[3]
 	}
 	v, ok := s.volumes[name]
 	return v, ok

@@ -75,7 +75,7 @@ func getTaskLog(k *call) (any, error) {
 		return nil, err
 	}
 	if t == nil {
-		return listing{data: logLine{1, "unable to open file - No such file or directory"}, total: 1}, nil
+		return listing{data: logLine{1, errNoTaskFile}, total: 1}, nil
 	}
 	start, limit := k.params.number("start", 0), k.params.number("limit", defaultLogLines)
 	lines := []logLine{}
@@ -104,12 +104,24 @@ func abortTask(k *call) (any, error) {
 	if !known || !t.running() {
 		return nil, nil
 	}
+	return nil, k.terminate(t)
+}
+
+// terminate is SIGTERM, a look each second for five seconds, and SIGKILL. What a killed worker's end looks like shows
+// only when it was waited for (pve-common 9.2.1, RESTEnvironment.pm:406-423, kill_process_group).
+func (k *call) terminate(t *task) error {
+	const looks = 5
 	t.worker.interrupt()
-	done, err := k.await(k.ctx, k.timings.AbortGrace, func() bool { return !t.running() })
-	if err == nil && !done {
-		t.worker.kill()
+	for range looks {
+		if !t.running() {
+			return nil
+		}
+		if err := k.pass(k.ctx, k.timings.AbortGrace/looks); err != nil {
+			return err
+		}
 	}
-	return nil, err
+	k.killLater(t, k.timings.Reap)
+	return nil
 }
 
 // taskRow is one row of a task list: a finished task, or a running one, which looks a little different.

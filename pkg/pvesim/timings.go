@@ -20,6 +20,8 @@ type Timings struct {
 	AgentDown    time.Duration // an agent call that nobody answers
 	AuthDelay    time.Duration // every refused authentication
 	AbortGrace   time.Duration // from SIGTERM to SIGKILL when a task is aborted
+	Reap         time.Duration // from SIGKILL to the end of the task in its status
+	CloneUndo    time.Duration // pause of a failed clone before it removes its volumes
 	ProxyTimeout time.Duration // after this pveproxy gives up on a synchronous call
 	SyncStorage  time.Duration // limit of one storage command in a synchronous call; a worker has minutes
 	VolumeWait   time.Duration // how long a synchronous call looks for a volume that does not exist
@@ -32,6 +34,7 @@ type Timings struct {
 func realLimits() Timings {
 	return Timings{
 		BusyRetry: time.Second, AgentDown: 3 * time.Second, AuthDelay: 3 * time.Second, AbortGrace: 5 * time.Second,
+		Reap: 500 * time.Millisecond, CloneUndo: time.Second,
 		ProxyTimeout: 30 * time.Second, SyncStorage: 10 * time.Second, VolumeWait: 10 * time.Second,
 		Statistics: 10 * time.Second, LockClone: time.Second, LockCreate: 5 * time.Second, LockConfig: 10 * time.Second,
 		LockStorage: 10 * time.Second,

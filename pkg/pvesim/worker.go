@@ -15,6 +15,7 @@ type frame struct {
 	steps   []step
 	rescue  func(w *worker, err error) error
 	release func()
+	signal  string // what a signal dies with inside, when the block has a handler of its own
 }
 
 // worker is one simulated process of pvedaemon: that of a task, or of a synchronous call (then task is nil).
@@ -29,8 +30,20 @@ type worker struct {
 	err      error
 }
 
-// errInterrupted ends a worker that was aborted by DELETE /tasks/{upid}.
-var errInterrupted = errors.New("interrupted by signal")
+// signalled is the error that a handler of SIGTERM dies with.
+type signalled string
+
+// Error is the handler's text.
+func (s signalled) Error() string { return string(s) }
+
+// workerSignal is the handler that every worker has from the start (pve-common 9.2.1, RESTEnvironment.pm:566, fork_worker).
+const workerSignal signalled = "received interrupt"
+
+// interrupted reports whether an error came from a signal.
+func interrupted(err error) bool {
+	var s signalled
+	return errors.As(err, &s)
+}
 
 // begin starts a worker and runs it as far as it gets without waiting.
 func (c *Cluster) begin(t *task, steps ...step) *worker {
@@ -48,6 +61,11 @@ func (w *worker) do(steps ...step) { w.frames = append(w.frames, &frame{steps: s
 // try runs steps; when one fails, rescue decides what the failure becomes. It may ask for clean-up steps by do.
 func (w *worker) try(rescue func(w *worker, err error) error, steps ...step) {
 	w.frames = append(w.frames, &frame{steps: steps, rescue: rescue})
+}
+
+// trySignalled is try for a block that has a signal handler of its own, which dies with the text.
+func (w *worker) trySignalled(text string, rescue func(w *worker, err error) error, steps ...step) {
+	w.frames = append(w.frames, &frame{steps: steps, rescue: rescue, signal: text})
 }
 
 // pause makes the worker wait before its next step.
@@ -131,12 +149,16 @@ func (w *worker) fail(err error) {
 	w.finish(err)
 }
 
-// interrupt makes the worker fail where it stands, as SIGTERM does. One that waits for a lock file says so (recording 46,
-// slow.aborted).
+// interrupt is SIGTERM: the handler of the innermost block that has one dies where the worker stands.
 func (w *worker) interrupt() {
-	err := errInterrupted
-	if w.lockWait != nil {
-		err = fmt.Errorf("can't lock file '%s' - %w", w.lockWait.lock.path, errInterrupted)
+	var err error = workerSignal
+	for _, f := range w.frames {
+		if f.signal != "" {
+			err = signalled(f.signal)
+		}
+	}
+	if wait := w.lockWait; wait != nil {
+		err = fmt.Errorf("can't lock file '%s' - %w", wait.lock.path, err) // pve-common 9.2.1, Tools.pm:264, lock_file_full
 	}
 	w.stopWaiting()
 	w.fail(err)
