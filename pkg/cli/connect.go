@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -99,7 +102,8 @@ func (s *server) vmTarget(lab *labspec.Lab, vm, address, hostKey string, signer 
 // reachTime bounds one attempt to reach a guest that may not have booted yet: a lost SYN is repeated after a second.
 const reachTime = 3 * time.Second
 
-// reach tells whether anything listens for SSH at a guest's address.
+// reach tells whether an SSH server answers at a guest's address. A connection alone proves nothing: in networks with
+// transparent proxies any address takes one. An SSH server names itself at once (RFC 4253, section 4.2).
 func (s *server) reach(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
@@ -111,8 +115,18 @@ func (s *server) reach(ctx context.Context, address string) error {
 	if err != nil {
 		return s.final(err)
 	}
-	return connection.Close()
+	defer connection.Close()
+	stop := context.AfterFunc(ctx, func() { _ = connection.SetDeadline(time.Unix(1, 0)) }) // a failure shows when it is read from
+	defer stop()
+	name := make([]byte, len("SSH-"))
+	if _, err := io.ReadFull(connection, name); err != nil || string(name) != "SSH-" {
+		return fmt.Errorf("%s takes connections on port 22, and no SSH server names itself there: %w", address, cmp.Or(err, errNoSSH))
+	}
+	return nil
 }
+
+// errNoSSH is why something that answers is no SSH server.
+var errNoSSH = errors.New("it says something else")
 
 // hostTarget is how to log in to the PVE host, and the directory to measure in.
 func (a *app) hostTarget(s *server, host labspec.Host) (remote.Target, string, error) {
