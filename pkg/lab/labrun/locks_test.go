@@ -18,7 +18,9 @@ import (
 // openGates let everything through, as a tool does that only counts on PVE's own locks.
 type openGates struct{}
 
-func (openGates) Enter(context.Context, change.Gate, func() int) (func(), error) { return func() {}, nil }
+func (openGates) Enter(context.Context, change.Gate, func() int) (func(), error) {
+	return func() {}, nil
+}
 
 // lifeOfTwenty brings a lab of 20 VMs up and down on a server whose zvols take long, and counts PVE's lock time-outs.
 func lifeOfTwenty(t *testing.T, major int, gates change.Gates) (timeouts int, upTook, downTook time.Duration, left []string) {
