@@ -249,6 +249,9 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 	if gone, lookErr := e.isGone(ctx, ref, err); gone || lookErr != nil {
 		return lookErr
 	}
+	if !e.mayDestroy(ref.ID, config) && e.Journal.State().Known(int(ref.ID)).Destroyed() {
+		return nil // ours is destroyed, in an earlier round, and somebody took the VMID since
+	}
 	if !e.mayDestroy(ref.ID, config) {
 		return fmt.Errorf("VM %d is left alone: %w (lab %s)", ref.ID, errNotOurs, e.Mark.Lab)
 	}

@@ -44,6 +44,8 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 			return e.leftover(name, ref, ErrUnprovedProbe)
 		case errors.Is(err, pve.ErrExists) && step.LookOnly:
 			return nil // somebody made a VM there since: nothing says that it has to do with us
+		case errors.Is(err, pve.ErrExists) && e.proveBeside(ctx, name, ref, where) == nil:
+			return nil // somebody took the VMID since the destroy, and everything under it is in that VM's configuration
 		}
 		if err != nil {
 			left := e.leftover(name, ref, err)

@@ -3,11 +3,13 @@ package labrun_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/labrun"
+	"labctl/pkg/pvesim"
 )
 
 // elsewhere is a process with another state directory, as on another machine or in another container.
@@ -179,5 +181,34 @@ func TestTakeIsNoWordOfPower(t *testing.T) {
 		}
 		s.asRoot("DELETE", "/nodes/pve/qemu/9100")
 		s.mustDown()
+	})
+}
+
+// Right after our destroy somebody takes the VMID. What lies under it is all that VM's: the removal is proved, and their VM is
+// left alone.
+func TestAVMIDThatIsTakenBetweenDestroyAndProof(t *testing.T) {
+	tell(t, 1, nil, func(s story) {
+		s.mustUp()
+		s.cluster.SetFaults(pvesim.Faults{Faults: []pvesim.Fault{{
+			Request: &pvesim.RequestMatch{Method: "POST", Path: "/nodes/*/qemu"}, Do: pvesim.Action{Delay: 10 * time.Second},
+		}}})
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			for {
+				<-time.After(100 * time.Millisecond)
+				if _, there := s.cluster.VM(9100); !there {
+					break
+				}
+			}
+			s.asRoot("POST", "/nodes/pve/qemu/9000/clone", "newid", "9100", "name", "foreign", "pool", "labctl", "full", "0")
+		})
+		if _, err := s.process(0, never).down(s.Context(), s.spec); err != nil {
+			s.Error(err)
+		}
+		wait.Wait()
+		if _, there := s.cluster.VM(9100); !there {
+			s.Error("somebody else's VM is gone")
+		}
+		s.asRoot("DELETE", "/nodes/pve/qemu/9100")
 	})
 }
