@@ -42,8 +42,10 @@ func (p *player) outOfBand(i int) {
 		p.cluster.begin(nil, locked(vmLockFile(100), time.Second, sleepFor(75*time.Second)))
 	}
 	p.regrant(i)
-	if e.Request.Method != http.MethodGet {
-		p.cluster.faults = nil
+	if e.Request.Method != http.MethodGet || daemonAway(e) {
+		p.cluster.faults = slices.Concat(p.standing, p.once)
+		p.once = nil
+		p.breakDaemon(e)
 		text := string(e.Response.JSON)
 		p.breakStorage(e, text+p.outcome[upidText.FindString(text)])
 	}
@@ -75,10 +77,11 @@ func (p *player) breakStorage(e *exchange, text string) {
 		fault("create", m[1], Action{Full: true})
 	}
 	delay := 0.0
-	if m := slowName.FindStringSubmatch(e.Name); m != nil {
+	if m := slowName.FindStringSubmatch(e.Name); m != nil && p.number != "46" {
 		delay, _ = strconv.ParseFloat(m[1], 64)
 	}
 	switch {
+	case p.number == "46": // says by itself what was slow
 	case slowCreate.MatchString(text), strings.HasPrefix(e.Name, "slow."):
 		delay = 15
 	case p.number == "25" && strings.Contains(e.Name, "slow"):
@@ -99,6 +102,7 @@ func (p *player) observed(e *exchange) {
 	if len(fields) > 2 {
 		id, _ = strconv.Atoi(fields[2])
 	}
+	p.slowDown(e.Name)
 	switch {
 	case strings.HasPrefix(e.Name, "kill."):
 		for _, t := range c.tasks {
@@ -262,10 +266,11 @@ func (p *player) makeVM(i, id int) {
 func (p *player) relock(e *exchange) {
 	v := p.cluster.vms[vmidOf(p.short(e))]
 	path := p.short(e)
-	if v != nil && e.Request.Method == http.MethodDelete && !strings.Contains(p.outcome[upidText.FindString(string(e.Response.JSON))], "is locked") {
+	succeeded := *e.Response.Status == http.StatusOK
+	if v != nil && succeeded && e.Request.Method == http.MethodDelete && !strings.Contains(p.outcome[upidText.FindString(string(e.Response.JSON))], "is locked") {
 		delete(v.config, "lock")
 	}
-	if v == nil || e.Request.Method != http.MethodGet || *e.Response.Status != 200 || !strings.HasSuffix(path, "/config") && !strings.HasSuffix(path, "/current") {
+	if v == nil || e.Request.Method != http.MethodGet || !succeeded || !strings.HasSuffix(path, "/config") && !strings.HasSuffix(path, "/current") {
 		return
 	}
 	if m := lockText.FindStringSubmatch(string(e.Response.JSON)); m != nil && v.config["lock"] == "" && m[1] != "clone" {

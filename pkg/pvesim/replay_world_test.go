@@ -85,7 +85,8 @@ func (p *player) peculiarities() {
 	case p.number == "21" && c.major == 8:
 		c.vms[9000].config["tags"] = "template"
 	case p.number == "46":
-		c.timings.Reap = 500 * time.Millisecond // a killed clone was seen running once more
+		c.timings.Reap = 500 * time.Millisecond     // a killed clone was seen running once more
+		c.timings.Allocate = 400 * time.Millisecond // the second clone waited for the first one's cloud-init drive
 	case p.number == "22":
 		_, secret, _ := strings.Cut(p.list[0].Request.Headers["Authorization"], "!pr=")
 		c.access.users["probe@pve"] = &user{id: "probe@pve", enabled: true, tokens: map[string]*token{
