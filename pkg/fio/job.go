@@ -43,7 +43,7 @@ func (j Job) Get(name string) (value string, ok bool) {
 }
 
 // Args is the command line that runs the job, the program name first, the options in their order.
-// --output-format=json comes last unless the job chooses an output format itself.
+// --output-format=json+ comes last unless the job chooses an output format itself.
 func (j Job) Args() []string {
 	args := []string{"fio"}
 	for _, o := range j.Options {
@@ -53,7 +53,7 @@ func (j Job) Args() []string {
 		args = append(args, "--verify_state_save=0") // a file beside the measured ones, written when fio is ended early
 	}
 	if _, chosen := j.Get("output-format"); !chosen {
-		args = append(args, "--output-format=json")
+		args = append(args, "--output-format=json+") // with histograms: percentiles of several jobs need them
 	}
 	return args
 }

@@ -32,9 +32,9 @@ func TestCommandLineOfTheBlog(t *testing.T) {
 		job  fio.Job
 		want string
 	}{
-		{blogJob("4k", "4g", "1", "1"), "fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=4k --size=4g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json"},
-		{blogJob("64k", "256m", "16", "16"), "fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=64k --size=256m --numjobs=16 --iodepth=16 --runtime=60 --time_based --end_fsync=1 --output-format=json"},
-		{blogJob("1m", "16g", "1", "1"), "fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=1m --size=16g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json"},
+		{blogJob("4k", "4g", "1", "1"), "fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=4k --size=4g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json+"},
+		{blogJob("64k", "256m", "16", "16"), "fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=64k --size=256m --numjobs=16 --iodepth=16 --runtime=60 --time_based --end_fsync=1 --output-format=json+"},
+		{blogJob("1m", "16g", "1", "1"), "fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=1m --size=16g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json+"},
 	} {
 		if got := test.job.CommandLine(); got != test.want {
 			t.Errorf("CommandLine:\n got %s\nwant %s", got, test.want)
@@ -51,10 +51,10 @@ func TestArgs(t *testing.T) {
 		job  fio.Job
 		want []string
 	}{
-		{"empty", job(), []string{"fio", "--output-format=json"}},
+		{"empty", job(), []string{"fio", "--output-format=json+"}},
 		{"own format", job("name=a", "output-format=json+"), []string{"fio", "--name=a", "--output-format=json+"}},
-		{"order kept", job("bs=4k", "name=a"), []string{"fio", "--bs=4k", "--name=a", "--output-format=json"}},
-		{"empty value", job("description="), []string{"fio", "--description=", "--output-format=json"}},
+		{"order kept", job("bs=4k", "name=a"), []string{"fio", "--bs=4k", "--name=a", "--output-format=json+"}},
+		{"empty value", job("description="), []string{"fio", "--description=", "--output-format=json+"}},
 	} {
 		if diff := cmp.Diff(test.want, test.job.Args()); diff != "" {
 			t.Errorf("%s: Args (-want +got):\n%s", test.name, diff)

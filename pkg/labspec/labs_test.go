@@ -50,9 +50,9 @@ func TestBlog(t *testing.T) {
 		t.Errorf("VMs differ (-want +got):\n%s", diff)
 	}
 	wantLines := []string{
-		"fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=4k --size=4g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json",
-		"fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=64k --size=256m --numjobs=16 --iodepth=16 --runtime=60 --time_based --end_fsync=1 --output-format=json",
-		"fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=1m --size=16g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json",
+		"fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=4k --size=4g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json+",
+		"fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=64k --size=256m --numjobs=16 --iodepth=16 --runtime=60 --time_based --end_fsync=1 --output-format=json+",
+		"fio --name=random-write --ioengine=posixaio --rw=randwrite --bs=1m --size=16g --numjobs=1 --iodepth=1 --runtime=60 --time_based --end_fsync=1 --output-format=json+",
 	}
 	if diff := cmp.Diff(wantLines, commandLines(lab)); diff != "" {
 		t.Errorf("command lines differ (-want +got):\n%s", diff)

@@ -17,8 +17,8 @@ func TestOnDevice(t *testing.T) {
 		job           fio.Job
 		want, problem string
 	}{
-		"one job":      {job(option("rw", "randwrite"), option("size", "4g")), "fio --rw=randwrite --size=4g --filename=/dev/fd/20 --offset_increment=4294967296 --allow_file_create=0 --output-format=json", ""},
-		"many jobs":    {job(option("size", "4g"), option("numjobs", "16")), "fio --size=4g --numjobs=16 --filename=/dev/fd/20 --offset_increment=4294967296 --allow_file_create=0 --output-format=json", ""},
+		"one job":      {job(option("rw", "randwrite"), option("size", "4g")), "fio --rw=randwrite --size=4g --filename=/dev/fd/20 --offset_increment=4294967296 --allow_file_create=0 --output-format=json+", ""},
+		"many jobs":    {job(option("size", "4g"), option("numjobs", "16")), "fio --size=4g --numjobs=16 --filename=/dev/fd/20 --offset_increment=4294967296 --allow_file_create=0 --output-format=json+", ""},
 		"too many":     {job(option("size", "4g"), option("numjobs", "17")), "", "do not fit"},
 		"too large":    {job(option("size", "64g"), option("numjobs", "2")), "", "do not fit"},
 		"no size":      {job(option("rw", "randwrite")), "", "how much of the device"},
