@@ -1,5 +1,5 @@
-// Package fio speaks with fio, the flexible I/O tester: command lines and job files out, JSON reports in.
-// It runs nothing; what it parses comes from fio 3.28 to 3.42 (--output-format=json or json+).
+// Package fio speaks with fio, the flexible I/O tester: command lines out, JSON reports in.
+// It runs nothing. What it parses was written by fio 2.0 to 3.42 (--output-format=json or json+), see version.go.
 package fio
 
 import (

@@ -14,14 +14,14 @@ import (
 type OptionRule struct {
 	// Name is the full name. Alias is the other name that fio knows, or "".
 	Name, Alias string
+	// Since and Until are the first and the last fio of 3.28 to 3.42 with the option; "" for all.
+	Since, Until string
 
 	kind     string
 	values   string // words of an enumeration
 	min, max int64  // limits of a whole number; without a max there is none
 	engine   string // engines that the option belongs to; "" for all
 	refused  string // why a lab file may not have it
-	// since and until are the first and the last fio of 3.28 to 3.42 with the option; "" for all.
-	since, until string
 }
 
 // ValueProblem is what is wrong with a value, and what to write instead.
@@ -40,17 +40,6 @@ func (r OptionRule) Refused() string { return refusalReasons()[r.refused] }
 
 // IsFlag says that the option stands without a value too.
 func (r OptionRule) IsFlag() bool { return r.kind == "flag" }
-
-// Versions names the fio that the option came with or went with; "" where all of 3.28 to 3.42 have it.
-func (r OptionRule) Versions() string {
-	switch {
-	case r.since != "":
-		return "from " + r.since
-	case r.until != "":
-		return "to " + r.until
-	}
-	return ""
-}
 
 // Values says in a few words what the option takes.
 func (r OptionRule) Values() string {

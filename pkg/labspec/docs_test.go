@@ -1,7 +1,6 @@
 package labspec
 
 import (
-	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -141,9 +140,20 @@ func allowedTable() string {
 		if rule.Alias != "" {
 			name += ", `" + rule.Alias + "`"
 		}
-		b.WriteString("| " + name + " | " + rule.Values() + " | " + cmp.Or(rule.Versions(), "all") + " |\n")
+		b.WriteString("| " + name + " | " + rule.Values() + " | " + versions(rule) + " |\n")
 	}
 	return b.String()
+}
+
+// versions names the fio that an option came with or went with.
+func versions(rule fio.OptionRule) string {
+	switch {
+	case rule.Since != "":
+		return "from " + rule.Since
+	case rule.Until != "":
+		return "to " + rule.Until
+	}
+	return "all"
 }
 
 func refusedTable() string {

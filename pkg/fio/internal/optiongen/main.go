@@ -142,12 +142,9 @@ func render(options map[string]entry) ([]byte, error) {
 	}, func(a, b entry) int { return cmp.Compare(a["name"], b["name"]) })
 	for _, option := range sorted {
 		fmt.Fprintf(&code, "{Name: %q", option["name"])
-		if option["alias"] != "" {
-			fmt.Fprintf(&code, ", Alias: %q", option["alias"])
-		}
-		for _, key := range []string{"refused", "engine", "since", "until"} {
-			if option[key] != "" {
-				fmt.Fprintf(&code, ", %s: %q", key, option[key])
+		for _, field := range []struct{ name, key string }{{"Alias", "alias"}, {"Since", "since"}, {"Until", "until"}, {"refused", "refused"}, {"engine", "engine"}} {
+			if option[field.key] != "" {
+				fmt.Fprintf(&code, ", %s: %q", field.name, option[field.key])
 			}
 		}
 		if option["refused"] == "" {
