@@ -1,6 +1,7 @@
 package fio
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
@@ -61,22 +62,26 @@ func (r *reader) duration(key string, n number, unit time.Duration) time.Duratio
 	return 0
 }
 
-// report converts the report.
-func (r *reader) report(w wireReport) *Report {
+// report converts the report. The error is one of JSON; what is wrong with the numbers is a problem.
+func (r *reader) report(w wireReport) (*Report, error) {
 	out := &Report{
 		Version:       string(w.Version),
 		Timestamp:     w.time(),
 		GlobalOptions: w.Global.strings(),
 		Jobs:          make([]JobResult, 0, len(w.Jobs)),
 	}
-	for _, job := range w.Jobs {
+	for _, text := range w.Jobs {
+		var job wireJob
+		if err := json.Unmarshal(text, &job); err != nil {
+			return nil, err
+		}
 		out.Jobs = append(out.Jobs, r.jobResult(job, out.GlobalOptions))
 	}
 	for _, disk := range w.DiskUtil {
 		out.DiskUtil = append(out.DiskUtil, r.disk(disk))
 	}
 	out.NotNumbers = r.notNumbers
-	return out
+	return out, nil
 }
 
 // time prefers milliseconds. The "time" text beside them is in the zone of the machine and not used.

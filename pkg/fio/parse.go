@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// MaxReportBytes bounds what is read as the output of one fio: 4096 jobs with histograms fit.
-const MaxReportBytes = 32 << 20
+// MaxReportBytes bounds what is read as the output of one fio: some 300 jobs that read and write fit, with histograms.
+const MaxReportBytes = 16 << 20
 
 // ParseReport reads what one fio printed with --output-format=json or json+. Warnings around the JSON, and whole lines
 // of them inside it, become Talk. Of the reports of one run (--status-interval) the last one counts.
@@ -81,7 +81,10 @@ func (d document) report() (*Report, error) {
 	}
 	dialect, warning := dialectOf(string(wire.Version))
 	r := reader{dialect: dialect}
-	report := r.report(wire)
+	report, err := r.report(wire)
+	if err != nil {
+		return nil, &SyntaxError{Offset: d.start, Err: err}
+	}
 	if err := r.problem(); err != nil {
 		return nil, err
 	}
@@ -108,7 +111,7 @@ var (
 
 const (
 	// maxCandidates bounds the search in text that is full of braces but has no report.
-	maxCandidates = 64
+	maxCandidates = 16
 	// maxReports bounds the reports of one file: an hour of --status-interval=1 fits.
 	maxReports = 4096
 )
@@ -123,7 +126,13 @@ func findReports(data []byte) ([]document, error) {
 		if start < 0 {
 			break
 		}
-		doc, err := readDocument(data, start)
+		doc, ok := wholeDocument(data, start)
+		var err error
+		if !ok && (certain || firstErr == nil) { // what is broken is worth the time once
+			doc, err = readDocument(data, start)
+		} else if !ok {
+			err = firstErr
+		}
 		switch {
 		case err == nil && isReport(doc.json) && len(docs) == maxReports:
 			return nil, fmt.Errorf("more than %d reports of fio in one file", maxReports)
@@ -169,11 +178,17 @@ func nextObject(data []byte, at int64) (start int64, certain bool) {
 	}
 }
 
-// readDocument reads the JSON object at start. When it is broken by lines of talk, they are blanked out and it is read again.
-func readDocument(data []byte, start int64) (document, error) {
-	if end, ok := balancedEnd(data[start:]); ok && json.Valid(data[start:start+end]) {
-		return document{cleaned: cleaned{json: data[start : start+end]}, start: start, end: start + end}, nil
+// wholeDocument is the JSON object at start, if it is one.
+func wholeDocument(data []byte, start int64) (document, bool) {
+	end, ok := balancedEnd(data[start:])
+	if !ok || !json.Valid(data[start:start+end]) {
+		return document{}, false
 	}
+	return document{cleaned: cleaned{json: data[start : start+end]}, start: start, end: start + end}, true
+}
+
+// readDocument reads a broken JSON object: lines of talk in it are blanked out.
+func readDocument(data []byte, start int64) (document, error) {
 	clean := cleaned{json: data[start:]}
 	end, err := objectEnd(clean.json)
 	if err != nil {

@@ -20,7 +20,7 @@ type wireReport struct {
 	Timestamp   number         `json:"timestamp"`
 	TimestampMs number         `json:"timestamp_ms"`
 	Global      textMap        `json:"global options"`
-	Jobs        list[wireJob]  `json:"jobs"`
+	Jobs        list[jobText]  `json:"jobs"`
 	DiskUtil    list[wireDisk] `json:"disk_util"`
 }
 
@@ -175,6 +175,15 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// jobText is the JSON of one job, which is read when its turn comes: histograms of all jobs at once would be large.
+type jobText []byte
+
+// UnmarshalJSON keeps the text, which lasts as long as the report.
+func (t *jobText) UnmarshalJSON(data []byte) error {
+	*t = data
+	return nil
+}
+
 // maxItems bounds every list and table of a report: fio runs at most 4096 jobs (REAL_MAX_JOBS in fio.h), a
 // histogram has 1856 bins (FIO_IO_U_PLAT_NR in stat.h).
 const maxItems = 4096
@@ -187,9 +196,9 @@ type list[T any] []T
 // UnmarshalJSON reads one value after the other, so that nothing large is made of a long list.
 func (l *list[T]) UnmarshalJSON(data []byte) error {
 	*l = nil
-	return eachValue(data, '[', func(decoder *json.Decoder) error {
+	return eachItem(data, '[', func(text []byte) error {
 		var item T
-		if err := decoder.Decode(&item); err != nil {
+		if err := json.Unmarshal(text, &item); err != nil {
 			return err
 		}
 		*l = append(*l, item)
@@ -197,25 +206,63 @@ func (l *list[T]) UnmarshalJSON(data []byte) error {
 	})
 }
 
-// eachValue calls read for every item of an array, or for every key of an object. null has none.
-func eachValue(data []byte, open json.Delim, read func(*json.Decoder) error) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	first, err := decoder.Token()
-	if err != nil || first == nil {
-		return err
+// eachItem calls read for the text of every item of an array or object, which is valid JSON. null has none.
+func eachItem(data []byte, open byte, read func(text []byte) error) error {
+	data = bytes.TrimSpace(data)
+	if bytes.Equal(data, []byte("null")) {
+		return nil
 	}
-	if first != open {
-		return fmt.Errorf("%s stands where %s is expected", excerpt(data), open)
+	if data[0] != open {
+		return fmt.Errorf("%s stands where %c is expected", excerpt(data), open)
 	}
-	for items := 0; decoder.More(); items++ {
-		if items == maxItems {
+	items, rest := 0, bytes.TrimSpace(data[1:len(data)-1])
+	for len(rest) > 0 {
+		if items++; items > maxItems {
 			return errTooMany
 		}
-		if err := read(decoder); err != nil {
+		end := itemEnd(rest)
+		if err := read(rest[:end]); err != nil {
 			return err
 		}
+		rest = rest[min(len(rest), end+1):]
 	}
 	return nil
+}
+
+// itemEnd is where the first item of a list ends: at a comma outside of strings and brackets, or with the list.
+func itemEnd(text []byte) int {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',' && depth == 0:
+			return i
+		}
+	}
+	return len(text)
+}
+
+// member splits an item of an object.
+func member(text []byte) (name string, value []byte, err error) {
+	at := bytes.IndexByte(text, '"')
+	end := at + 1
+	for ; text[end] != '"'; end++ {
+		if text[end] == '\\' {
+			end++
+		}
+	}
+	if err := json.Unmarshal(text[at:end+1], &name); err != nil {
+		return "", nil, err
+	}
+	return name, text[end+1+bytes.IndexByte(text[end+1:], ':')+1:], nil
 }
 
 // textMap is an object of options.
@@ -224,8 +271,13 @@ type textMap map[string]text
 // UnmarshalJSON reads the object.
 func (m *textMap) UnmarshalJSON(data []byte) error {
 	read := textMap{}
-	err := eachValue(data, '{', func(decoder *json.Decoder) error {
-		name, value, err := member[text](decoder)
+	err := eachItem(data, '{', func(item []byte) error {
+		name, written, err := member(item)
+		if err != nil {
+			return err
+		}
+		var value text
+		err = json.Unmarshal(written, &value)
 		read[name] = value
 		return err
 	})
@@ -233,16 +285,6 @@ func (m *textMap) UnmarshalJSON(data []byte) error {
 		*m = read
 	}
 	return err
-}
-
-// member reads a key and its value.
-func member[T any](decoder *json.Decoder) (name string, value T, err error) {
-	token, err := decoder.Token()
-	if err != nil {
-		return "", value, err
-	}
-	err = decoder.Decode(&value)
-	return fmt.Sprint(token), value, err
 }
 
 func (m textMap) strings() map[string]string {
@@ -268,14 +310,20 @@ type point struct {
 // UnmarshalJSON reads the object; keys that are no number are passed over.
 func (s *series) UnmarshalJSON(data []byte) error {
 	*s = nil
-	err := eachValue(data, '{', func(decoder *json.Decoder) error {
-		name, value, err := member[number](decoder)
-		word, open := strings.CutPrefix(name, ">=")
-		key, parseErr := strconv.ParseFloat(word, 64)
-		if err != nil || parseErr != nil || math.IsNaN(key) || math.IsInf(key, 0) {
+	err := eachItem(data, '{', func(item []byte) error {
+		name, written, err := member(item)
+		if err != nil {
 			return err
 		}
-		*s = append(*s, point{key: key, open: open, value: value})
+		var value number
+		if err := value.UnmarshalJSON(bytes.TrimSpace(written)); err != nil {
+			return err
+		}
+		word, open := strings.CutPrefix(name, ">=")
+		key, err := strconv.ParseFloat(word, 64)
+		if err == nil && !math.IsNaN(key) && !math.IsInf(key, 0) {
+			*s = append(*s, point{key: key, open: open, value: value})
+		}
 		return nil
 	})
 	slices.SortFunc(*s, func(a, b point) int {
