@@ -1,27 +1,29 @@
 package chart
 
-import (
-	"math"
+import "math"
 
-	"gonum.org/v1/plot"
-)
+// tick is one labelled value of the axis.
+type tick struct {
+	value float64
+	label string
+}
 
 // valueAxis returns an axis from zero that holds top with room for a printed value above it: three to six steps
 // of 1, 2, 2.5 or 5 times a power of ten. Without anything to measure the axis has its zero only.
-func valueAxis(top float64) (limit float64, ticks []plot.Tick) {
+func valueAxis(top float64) (limit float64, ticks []tick) {
 	const (
 		steps    = 6
 		headroom = 1.09 // the value printed above the highest bar
 	)
 	if top <= 0 {
-		return 1, []plot.Tick{{Value: 0, Label: "0"}}
+		return 1, []tick{{0, "0"}}
 	}
 	limit = top * headroom
 	step := niceStep(top / steps)
 	decimals := stepDecimals(step)
 	for i := 0; float64(i)*step <= limit; i++ {
 		v := float64(i) * step
-		ticks = append(ticks, plot.Tick{Value: v, Label: Fixed(v, decimals)})
+		ticks = append(ticks, tick{v, Fixed(v, decimals)})
 	}
 	return limit, ticks
 }

@@ -63,7 +63,7 @@ func (b Bars) WriteSVG(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	canvas := vgsvg.New(lay.width, lay.height)
+	canvas := &svgCanvas{Canvas: vgsvg.New(lay.width, lay.height)}
 	lay.draw(draw.New(canvas))
 	if err := writeSVG(w, canvas, b); err != nil {
 		return fmt.Errorf("writing chart %q as SVG: %w", b.Title, err)

@@ -183,15 +183,15 @@ func TestValueAxis(t *testing.T) {
 		if limit < top*1.08 || limit > top*1.1 {
 			t.Fatalf("axis to %v for a bar of %v", limit, top)
 		}
-		if ticks[0].Value != 0 || len(ticks) < 4 || len(ticks) > 8 {
+		if ticks[0].value != 0 || len(ticks) < 4 || len(ticks) > 8 {
 			t.Fatalf("ticks %v for a bar of %v", ticks, top)
 		}
 		seen := map[string]bool{}
 		for _, tick := range ticks {
-			if seen[tick.Label] {
-				t.Fatalf("label %q twice for a bar of %v", tick.Label, top)
+			if seen[tick.label] {
+				t.Fatalf("label %q twice for a bar of %v", tick.label, top)
 			}
-			seen[tick.Label] = true
+			seen[tick.label] = true
 		}
 	})
 }

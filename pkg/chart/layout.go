@@ -2,9 +2,8 @@ package chart
 
 import (
 	"image/color"
+	"slices"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -15,12 +14,13 @@ type layout struct {
 	styles        styles
 	width, height vg.Length
 	barWidth      vg.Length
+	whisker       vg.Length // width at the right of every bar that is left to the ranges
 	axisWidth     vg.Length // of the tick labels left of the bars
 
 	title, subtitle, unit, footnote block
 	labels                          []block
 	limit                           float64 // upper end of the value axis
-	ticks                           []plot.Tick
+	ticks                           []tick
 }
 
 func (b Bars) layout() (*layout, error) {
@@ -56,16 +56,23 @@ func (l *layout) fitWidth() {
 		}
 	}
 	for _, t := range l.ticks {
-		l.axisWidth = max(l.axisWidth, l.styles.tick.Width(t.Label))
+		l.axisWidth = max(l.axisWidth, l.styles.tick.Width(t.label))
 	}
 	l.axisWidth += l.styles.tick.Width(" ") + labelPad
 	bars := vg.Length(l.bars.seriesCount())
-	pitch := max(valueWidth, minBarWidth) + barGap
+	if l.hasRanges() {
+		l.whisker = whiskerCap + whiskerGap
+	}
+	pitch := max(valueWidth/narrow+l.whisker, minBarWidth) + barGap
 	group := max(labelWidth, bars*pitch) + groupGap
 	count := vg.Length(len(l.bars.Groups))
 	l.width = max(minWidth, 2*margin+l.axisWidth+count*group, 2*margin+l.legendWidth())
 	group = (l.width - 2*margin - l.axisWidth) / count
 	l.barWidth = min(maxBarWidth, max((group-groupGap)/bars, pitch)-barGap)
+}
+
+func (l *layout) hasRanges() bool {
+	return slices.ContainsFunc(l.bars.Groups, func(g Group) bool { return slices.ContainsFunc(g.Values, Value.hasRange) })
 }
 
 func (l *layout) valueWidth(v Value) vg.Length {
@@ -88,6 +95,9 @@ func (l *layout) legendWidth() vg.Length {
 	return w
 }
 
+// narrow is the share of its place that text takes: whoever shows an SVG may have wider fonts.
+const narrow = 0.86
+
 // Vertical gaps in points between the parts of a chart.
 const (
 	subtitleGap vg.Length = 2
@@ -97,7 +107,7 @@ const (
 )
 
 func (l *layout) fitHeight() {
-	text := l.width - 2*margin
+	text := (l.width - 2*margin) * narrow
 	l.title = newBlock(l.styles.title, l.bars.Title, text)
 	l.subtitle = newBlock(l.styles.subtitle, l.bars.Subtitle, text)
 	l.unit = newBlock(l.styles.unit, l.bars.YLabel, text)
@@ -132,12 +142,12 @@ func (l *layout) draw(c draw.Canvas) {
 	y = l.subtitle.draw(c, x, y) - plotGap
 	l.drawLegend(c, x, y)
 	y = l.unit.draw(c, x, y-l.legendHeight()) - unitGap
-	area := c
-	area.Rectangle = vg.Rectangle{
-		Min: vg.Point{X: x, Y: y - plotHeight},
+	area := vg.Rectangle{
+		Min: vg.Point{X: x + l.axisWidth, Y: y - plotHeight},
 		Max: vg.Point{X: c.Max.X - margin, Y: y},
 	}
-	l.plot().Draw(area)
+	l.drawAxis(c, area)
+	l.drawBars(c, area)
 	y = area.Min.Y - labelGap - l.labelHeight() - plotGap
 	l.footnote.draw(c, x, y)
 }
@@ -146,28 +156,7 @@ func (l *layout) drawLegend(c draw.Canvas, x, y vg.Length) {
 	for i, name := range l.bars.Series {
 		fillBox(c, seriesColor(i), box(x, y-legendBox, legendBox, legendBox))
 		x += legendBox + labelPad
-		c.FillText(l.styles.legend, vg.Point{X: x, Y: y + 2}, name)
+		put(c, l.styles.legend, vg.Point{X: x, Y: y + 2}, name)
 		x += l.styles.legend.Width(name) + groupGap
 	}
-}
-
-// plot sets up the axes; the labels below the bars are drawn by barPlotter because they may have several lines.
-func (l *layout) plot() *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = nil
-	p.HideX()
-	p.X.Min, p.X.Max = -0.5, float64(len(l.bars.Groups))-0.5
-	p.Y.Min, p.Y.Max = 0, l.limit
-	p.Y.Padding = labelPad
-	p.Y.LineStyle.Width = 0
-	p.Y.Tick.LineStyle.Width = 0
-	p.Y.Tick.Label = l.styles.tick
-	p.Y.Tick.Label.XAlign = draw.XRight
-	p.Y.Tick.Label.YAlign = -0.6 // the middle of a digit, which has no descender, on the grid line
-	p.Y.Tick.Marker = plot.ConstantTicks(l.ticks)
-	grid := plotter.NewGrid()
-	grid.Vertical.Color = nil
-	grid.Horizontal = draw.LineStyle{Color: gridColor(), Width: vg.Points(0.8)}
-	p.Add(grid, barPlotter{l})
-	return p
 }

@@ -24,6 +24,7 @@ const (
 	labelPad      vg.Length = 5   // between a bar and its value
 	legendBox     vg.Length = 11
 	whiskerCap    vg.Length = 9
+	whiskerGap    vg.Length = 4 // between a value and the range beside it
 )
 
 // Colours. Series colours are Okabe and Ito's, which people with any kind of colour blindness can tell apart;

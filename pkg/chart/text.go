@@ -45,10 +45,19 @@ func (t block) width() vg.Length {
 func (t block) draw(c draw.Canvas, x, y vg.Length) vg.Length {
 	step := vg.Length(lineSpacing * float64(t.style.Font.Size))
 	for _, line := range t.lines {
-		c.FillText(t.style, vg.Point{X: x, Y: y}, line)
+		put(c, t.style, vg.Point{X: x, Y: y}, line)
 		y -= step
 	}
 	return y
+}
+
+// put draws one line of text, aligned to the point as its style says. An SVG keeps the alignment: whoever shows it may
+// have a font of another width.
+func put(c draw.Canvas, style draw.TextStyle, at vg.Point, line string) {
+	if svg, ok := c.Canvas.(*svgCanvas); ok {
+		svg.next = anchor{align: style.XAlign, width: style.Width(line)}
+	}
+	c.FillText(style, at, line)
 }
 
 // printable replaces what XML cannot carry and fonts cannot draw, such as the control characters of a tool's message.

@@ -13,15 +13,18 @@ import (
 // that read have io_read in place of io_written; those that do both have both columns, and rates that are sums.
 // The cells of a target without result are empty.
 func blogRows(w Workload) [][]string {
-	header := map[measure.Direction][]string{
-		measure.Write: {"node", "iops", "bandwidth", "io_written"},
-		measure.Read:  {"node", "iops", "bandwidth", "io_read"},
-		measure.Total: {"node", "iops", "bandwidth", "io_read", "io_written"},
-	}[w.Direction]
+	all := directions(w)
+	header := []string{"node", "iops", "bandwidth"}
+	for _, d := range all {
+		header = append(header, map[measure.Direction]string{measure.Read: "io_read", measure.Write: "io_written"}[d])
+		if header[len(header)-1] == "" {
+			header[len(header)-1] = "io_" + string(d)
+		}
+	}
 	rows := [][]string{header}
 	for _, c := range w.Cells {
 		row := append(make([]string, 0, len(header)), c.Target)
-		numbers := blogNumbers(c, w.Direction)
+		numbers := blogNumbers(c, all)
 		if numbers == nil {
 			numbers = make([]string, len(header)-1)
 		}
@@ -30,21 +33,20 @@ func blogRows(w Workload) [][]string {
 	return rows
 }
 
-func blogNumbers(c Cell, d measure.Direction) []string {
+func blogNumbers(c Cell, all []measure.Direction) []string {
 	var iops, bandwidth float64
 	var amounts []string
-	for _, p := range parts(d) {
-		f := p.flow(c)
-		if f == nil {
+	for _, d := range all {
+		metrics := c.Measures[d]
+		if c.Jobs > 1 {
+			metrics = c.PerJob[d]
+		}
+		if metrics[measure.IOPS] == nil || metrics[measure.Bandwidth] == nil || metrics[measure.IOBytes] == nil {
 			return nil
 		}
-		r := f.Total
-		if f.PerJob != nil {
-			r = *f.PerJob
-		}
-		iops += r.IOPS.Median
-		bandwidth += r.MiBPerSec.Median
-		amounts = append(amounts, pythonFloat(r.IOMiB.Median))
+		iops += metrics[measure.IOPS].Median
+		bandwidth += metrics[measure.Bandwidth].Median
+		amounts = append(amounts, pythonFloat(metrics[measure.IOBytes].Median))
 	}
 	return append([]string{pythonFloat(iops), pythonFloat(bandwidth)}, amounts...)
 }

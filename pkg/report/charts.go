@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"labctl/pkg/chart"
 	"labctl/pkg/internal/visible"
@@ -15,7 +17,8 @@ import (
 )
 
 // WriteCharts writes a run's charts below dir and returns the paths of the files: for every workload
-// <workload>/iops.svg, bandwidth.svg (MiB/s) and io_written.svg or io_read.svg (MiB), and beside the folder
+// <workload>/iops.svg, bandwidth.svg (MiB/s), io_written.svg or io_read.svg (MiB), latency.svg (latency_read.svg and
+// latency_write.svg when it does both) and, of a durable workload, sync_latency.svg (µs), and beside the folder
 // <workload>.csv in the layout of the blog's own CSV files. A run without workloads or targets is an error.
 func WriteCharts(dir string, run *results.Run) ([]string, error) {
 	d := visible.Of(NewDocument(run, Options{}))
@@ -83,97 +86,166 @@ type namedChart struct {
 	bars chart.Bars
 }
 
-// part is what one series of bars shows: one direction of a workload.
-type part struct {
-	label string // "" unless the workload reads and writes
-	flow  func(Cell) *Flow
-}
-
-func parts(d measure.Direction) []part {
-	read := part{label: "read", flow: func(c Cell) *Flow { return c.Read }}
-	write := part{label: "write", flow: func(c Cell) *Flow { return c.Write }}
-	switch d {
-	case measure.Total:
-		return []part{read, write}
-	case measure.Read:
-		return []part{{flow: read.flow}}
-	default:
-		return []part{{flow: write.flow}}
-	}
-}
-
-// rate is what one chart shows.
-type rate struct {
-	name, unit string
-	of         func(Rates) compare.Sample
-}
-
+// workloadCharts are one chart per rate and, where they are known, one of the completion latency and one of the syncs'.
 func workloadCharts(d Document, w Workload) []namedChart {
-	all := parts(w.Direction)
-	amount := func(r Rates) compare.Sample { return r.IOMiB }
-	charts := []namedChart{
-		{"iops", bars(d, w, all, rate{"I/O operations per second", "IOPS", func(r Rates) compare.Sample { return r.IOPS }})},
-		{"bandwidth", bars(d, w, all, rate{"Bandwidth", "MiB/s", func(r Rates) compare.Sample { return r.MiBPerSec }})},
+	all := directions(w)
+	var charts []namedChart
+	for _, m := range ratesOnly() {
+		if m.ID != measure.IOBytes {
+			charts = append(charts, namedChart{string(m.ID), rateBars(d, w, all, m)})
+			continue
+		}
+		for _, direction := range all {
+			word, ok := map[measure.Direction]string{measure.Read: "read", measure.Write: "written", measure.Trim: "trimmed"}[direction]
+			if !ok {
+				word = string(direction)
+			}
+			m.Name = "I/O " + word
+			charts = append(charts, namedChart{"io_" + word, rateBars(d, w, []measure.Direction{direction}, m)})
+		}
 	}
-	if w.Direction != measure.Write {
-		charts = append(charts, namedChart{"io_read", bars(d, w, all[:1], rate{"I/O read", "MiB", amount})})
+	for _, direction := range all {
+		name := "latency"
+		if len(all) > 1 {
+			name += "_" + string(direction)
+		}
+		if bars, ok := latencyBars(d, w, direction); ok {
+			charts = append(charts, namedChart{name, bars})
+		}
 	}
-	if w.Direction != measure.Read {
-		charts = append(charts, namedChart{"io_written", bars(d, w, all[len(all)-1:], rate{"I/O written", "MiB", amount})})
+	if bars, ok := syncBars(d, w); ok {
+		charts = append(charts, namedChart{"sync_latency", bars})
 	}
 	return charts
 }
 
-// bars charts one of a workload's rates: per target a bar for every part and, with several jobs, beside it the
-// mean per job, which is what the blog's charts show.
-func bars(d Document, w Workload, series []part, r rate) chart.Bars {
+// directions are those in which any target had I/O; writes when none had any.
+func directions(w Workload) []measure.Direction {
+	var all []measure.Direction
+	for _, d := range measure.Flows() {
+		if slices.ContainsFunc(w.Cells, func(c Cell) bool { return slices.Contains(c.directions, d) }) {
+			all = append(all, d)
+		}
+	}
+	if len(all) == 0 {
+		return []measure.Direction{measure.Write}
+	}
+	return all
+}
+
+// series is one bar of every target.
+type series struct {
+	name string
+	of   func(Cell) *compare.Sample
+}
+
+// rateBars charts one rate: per target a bar for every direction and, with several jobs, beside it the mean per job,
+// which is what the blog's charts show.
+func rateBars(d Document, w Workload, all []measure.Direction, m Metric) chart.Bars {
 	jobs := severalJobs(w)
+	var bars []series
+	for _, direction := range all {
+		name := ""
+		if len(all) > 1 {
+			name = string(direction)
+		}
+		total := func(c Cell) *compare.Sample { return c.Measures[direction][m.ID] }
+		if !jobs {
+			bars = append(bars, series{name, total})
+			continue
+		}
+		label := "total of all jobs"
+		if w.Jobs > 1 {
+			label = fmt.Sprintf("total of %d jobs", w.Jobs)
+		}
+		bars = append(bars, series{join(", ", name, label), total}, series{join(", ", name, "mean per job"), func(c Cell) *compare.Sample {
+			if c.Jobs < 2 { // one job on this target, several on another
+				return total(c)
+			}
+			return c.PerJob[direction][m.ID]
+		}})
+	}
+	title := map[measure.ID]string{measure.IOPS: "I/O operations per second", measure.Bandwidth: "Bandwidth"}[m.ID]
+	if title == "" {
+		title = m.Name
+	}
+	return newBars(d, w, bars, title, m.Unit)
+}
+
+// latencyBars charts the completion latency of one direction: its median, or its mean where the median is not known, and
+// its tail.
+func latencyBars(d Document, w Workload, direction measure.Direction) (chart.Bars, bool) {
+	var bars []series
+	for _, m := range measure.All() {
+		skipped := m.ID == "clat_max" || m.ID == measure.ClatMean && w.knows(direction, "clat_p50")
+		if m.Shown == measure.Latency && !skipped && w.knows(direction, m.ID) {
+			name := strings.Replace(strings.TrimPrefix(m.Name, "clat "), "p50", "median", 1)
+			bars = append(bars, series{name, func(c Cell) *compare.Sample { return c.Measures[direction][m.ID] }})
+		}
+	}
+	title := "Completion latency"
+	if len(directions(w)) > 1 {
+		title += " of " + string(direction) + "s"
+	}
+	if w.Durable {
+		title += " without the sync"
+	}
+	b := newBars(d, w, bars, title, "µs")
+	b.Footnote = footnote(d, w, false)
+	return b, len(bars) > 0
+}
+
+// syncBars charts what the syncs of a durable workload took.
+func syncBars(d Document, w Workload) (chart.Bars, bool) {
+	var bars []series
+	for _, m := range d.metricsOf(measure.SyncLatency) {
+		if m.ID != "sync_max" && w.knows(measure.Process, m.ID) {
+			bars = append(bars, series{strings.TrimPrefix(m.Name, "sync "), func(c Cell) *compare.Sample { return c.Measures[measure.Process][m.ID] }})
+		}
+	}
+	b := newBars(d, w, bars, "Latency of fsync and fdatasync", "µs")
+	b.Footnote = footnote(d, w, false)
+	return b, len(bars) > 0
+}
+
+// knows says whether any target knows a metric.
+func (w Workload) knows(d measure.Direction, id measure.ID) bool {
+	return slices.ContainsFunc(w.Cells, func(c Cell) bool { return c.Measures[d][id] != nil })
+}
+
+func newBars(d Document, w Workload, bars []series, title, unit string) chart.Bars {
 	b := chart.Bars{
 		Title:    w.Name,
-		Subtitle: r.name + ", run " + d.Run.ID + ", " + statistic(w),
-		YLabel:   r.unit,
-		Footnote: footnote(d, w, jobs),
+		Subtitle: join(", ", title, statistic(w)) + "\n" + origin(d),
+		YLabel:   unit,
+		Footnote: footnote(d, w, severalJobs(w)),
 	}
-	for _, p := range series {
-		if jobs {
-			total := "total of all jobs"
-			if w.Jobs > 1 {
-				total = fmt.Sprintf("total of %d jobs", w.Jobs)
-			}
-			b.Series = append(b.Series, join(", ", p.label, total), join(", ", p.label, "mean per job"))
-		} else if len(series) > 1 {
-			b.Series = append(b.Series, p.label)
+	if len(bars) > 1 || len(bars) == 1 && bars[0].name != "" {
+		for _, s := range bars {
+			b.Series = append(b.Series, s.name)
 		}
 	}
 	for _, c := range w.Cells {
 		g := chart.Group{Label: c.Target}
-		for _, p := range series {
-			g.Values = append(g.Values, values(p.flow(c), jobs, r.of)...)
+		for _, s := range bars {
+			value := chart.NoData()
+			if sample := s.of(c); sample != nil {
+				value = chart.Value{Height: sample.Median, Low: sample.Min, High: sample.Max}
+			}
+			g.Values = append(g.Values, value)
 		}
 		b.Groups = append(b.Groups, g)
 	}
 	return b
 }
 
-// values are the bars of one part of a cell: the total and, when asked for, the mean per job.
-func values(f *Flow, perJob bool, of func(Rates) compare.Sample) []chart.Value {
-	none := chart.NoData()
-	switch {
-	case f == nil && perJob:
-		return []chart.Value{none, none}
-	case f == nil:
-		return []chart.Value{none}
-	case !perJob:
-		return []chart.Value{value(of(f.Total))}
-	case f.PerJob == nil: // one job on this target, several on another
-		return []chart.Value{value(of(f.Total)), value(of(f.Total))}
-	default:
-		return []chart.Value{value(of(f.Total)), value(of(*f.PerJob))}
+// origin is where and when the numbers were measured.
+func origin(d Document) string {
+	date := ""
+	if !d.Run.Created.IsZero() {
+		date = d.Run.Created.UTC().Format(time.DateOnly)
 	}
-}
-
-func value(s compare.Sample) chart.Value {
-	return chart.Value{Height: s.Median, Low: s.Min, High: s.Max}
+	return join(", ", prefixed("lab ", d.Run.Lab), prefixed("storage ", storages(d.Targets)), date, "run "+d.Run.ID)
 }
 
 func severalJobs(w Workload) bool {

@@ -36,7 +36,7 @@ func comparisonList(c compare.Comparison) grid {
 		g.rows = append(g.rows, []string{w.Name + ": " + metricName(w.Shape), "", "", ""})
 		format := comparisonFormat(w)
 		for _, r := range w.Rows {
-			change := "-"
+			change := unknownCell
 			if r.Percent != nil {
 				change = percent(*r.Percent)
 			}
@@ -94,7 +94,7 @@ func lineOr(lines []string, i int) string {
 	if i < len(lines) {
 		return lines[i]
 	}
-	return "-"
+	return unknownCell
 }
 
 // comparisonFormat gives both sides of a workload the same decimals.
@@ -124,7 +124,7 @@ func bestLine(best *compare.BestVM) (label, a, b string) {
 	}
 	cell := func(side *compare.Best) string {
 		if side == nil {
-			return "-"
+			return unknownCell
 		}
 		label = bestLabel(side, " ")
 		return percent(side.Percent)

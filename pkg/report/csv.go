@@ -4,14 +4,10 @@ import (
 	"encoding/csv"
 	"io"
 	"strconv"
-	"strings"
-	"time"
 
 	"labctl/pkg/fio"
 	"labctl/pkg/internal/visible"
-	"labctl/pkg/results"
 	"labctl/pkg/results/compare"
-	"labctl/pkg/results/measure"
 )
 
 // writeCSV writes rows with the given line ending. No cell is a formula.
@@ -29,51 +25,6 @@ func writeCSV(w io.Writer, rows [][]string, ending string) error {
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// trialRows are the trials of a run, in the order they were run. Numbers of a trial that failed are empty.
-func trialRows(run *results.Run) [][]string {
-	rows := [][]string{{
-		"run", "node", "benchmark", "jobs", "iops_mean_per_job", "iops_total", "bw_mib_mean_per_job", "bw_mib_total",
-		"io_mib_mean_per_job", "io_mib_total", "clat_mean_us", "clat_p99_us", "runtime_ms", "fio_version",
-	}}
-	table := compare.Tabulate(run)
-	for _, t := range run.Trials {
-		row := []string{runName(run), t.Place(), t.Workload}
-		if !t.Valid() {
-			rows = append(rows, append(row, make([]string, len(rows[0])-len(row))...))
-			continue
-		}
-		shape, _ := table.Shape(t.Workload)
-		jobs := float64(max(1, t.Measures.Jobs))
-		row = append(row, strconv.Itoa(t.Measures.Jobs))
-		for _, id := range []measure.ID{measure.IOPS, measure.Bandwidth, measure.IOBytes} {
-			total := shown(t.Measures, shape.Direction, id)
-			row = append(row, decimals(total.Scale(1/jobs), 6), decimals(total, 6))
-		}
-		p99 := shown(t.Measures, shape.Direction, measure.ClatP99)
-		if !p99.IsKnown() {
-			p99 = shown(t.Measures, shape.Direction, measure.ClatP99Convention)
-		}
-		row = append(row, decimals(shown(t.Measures, shape.Direction, measure.ClatMean), 3), decimals(p99, 3))
-		row = append(row, decimals(shown(t.Measures, measure.Process, measure.Runtime), 0), t.Measures.FioVersion)
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// shown is a number in the unit in which it is shown.
-func shown(set *measure.Set, d measure.Direction, id measure.ID) fio.Value {
-	metric, _ := measure.ByID(id)
-	return set.Get(d, id).Scale(1 / metric.Unit.Per)
-}
-
-// runName is the run's ID; runs of the blog, published or imported from a file of its run.py, are called by their date.
-func runName(run *results.Run) string {
-	if run.Provenance.Importer == "run.py" {
-		return run.Created.UTC().Format(time.DateOnly)
-	}
-	return strings.TrimPrefix(run.ID, "blog:")
 }
 
 // decimals is a number with this many decimals; nothing when it is unknown.
@@ -98,11 +49,17 @@ func comparisonRows(c compare.Comparison) [][]string {
 		for _, r := range w.Rows {
 			row := append(start(r.Label, string(w.Metric), w.Unit()), sampleCells(r.A.Sample)...)
 			row = append(row, sampleCells(r.B.Sample)...)
-			change := ""
-			if r.Percent != nil {
-				change = decimals(fio.Known(*r.Percent), 6)
+			rows = append(rows, append(row, changeCell(r)))
+		}
+		for _, m := range w.Metrics {
+			if m.ID == w.Metric {
+				continue // these are the rows above
 			}
-			rows = append(rows, append(row, change))
+			for _, r := range m.Rows {
+				row := []string{w.Name, r.Label, string(m.ID), m.Unit, string(m.Direction), strconv.Itoa(w.Jobs)}
+				row = append(append(row, sampleCells(r.A.Sample)...), sampleCells(r.B.Sample)...)
+				rows = append(rows, append(row, changeCell(r)))
+			}
 		}
 		if label, _, _ := bestLine(w.BestVM); label != "" {
 			row := append(start(label, string(w.Metric), "%"), bestNumber(w.BestVM.A), "", "", "")
@@ -110,6 +67,13 @@ func comparisonRows(c compare.Comparison) [][]string {
 		}
 	}
 	return rows
+}
+
+func changeCell(r compare.Row) string {
+	if r.Percent == nil {
+		return ""
+	}
+	return decimals(fio.Known(*r.Percent), 6)
 }
 
 func sampleCells(s *compare.Sample) []string {

@@ -2,55 +2,22 @@ package report
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/jedib0t/go-pretty/v6/text"
 
 	"labctl/pkg/results/compare"
 	"labctl/pkg/results/measure"
 )
 
-// overviews show targets × workloads, each workload in its own metric, and how far the best guest is from the host.
-// On a terminal the workloads are spread over as many tables as the width asks for.
+// overviews show targets × workloads, each workload in its own metric, and in the blog's runs how far the best guest is
+// from the host.
 func overviews(d Document) []block {
-	first := overviewLabels(d)
-	document := overview(first, d.Workloads, d)
-	var terminal []block
-	var part []Workload
-	used := 0
-	for _, w := range d.Workloads {
-		width := 2 + columnWidth(overviewColumn(w, d.Run.Blocks))
-		if len(part) > 0 && used+width > textWidth {
-			terminal, part, used = append(terminal, overview(first, part, d)), nil, 0
-		}
-		if len(part) == 0 {
-			used = 2 + columnWidth(first)
-		}
-		part, used = append(part, w), used+width
-	}
-	terminal = append(terminal, overview(first, part, d))
-	blocks := []block{wide{terminal: terminal[0], document: document}}
-	for _, more := range terminal[1:] {
-		blocks = append(blocks, wide{terminal: more, document: paragraph("")})
-	}
-	return blocks
-}
-
-func columnWidth(cells []string) int {
-	width := 0
-	for _, cell := range cells {
-		for _, line := range strings.Split(cell, "\n") {
-			width = max(width, text.StringWidth(line))
-		}
-	}
-	return width
+	return overview(overviewLabels(d), d.Workloads, d).fitted()
 }
 
 // overviewLabels are the cells of the first column, from the header to the line of the best guest.
 func overviewLabels(d Document) []string {
 	labels := []string{"\ntarget"}
 	for _, t := range d.Targets {
-		labels = append(labels, t.Name)
+		labels = append(labels, t.Place())
 	}
 	best := ""
 	for _, w := range d.Workloads {
@@ -113,7 +80,7 @@ func overview(first []string, workloads []Workload, d Document) grid {
 func metricName(s compare.Shape) string {
 	name := s.Unit()
 	if s.Direction == measure.Total {
-		name = "read+write " + name
+		name = "all I/O, " + name
 	}
 	if s.Jobs > 1 {
 		name += fmt.Sprintf(", total of %d", s.Jobs)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -58,6 +59,13 @@ type paragraph string
 func (p paragraph) text(bool) string { return wrap(string(p), "") }
 
 func (p paragraph) markdown() string { return escape(string(p)) }
+
+// caption is a line above a table.
+type caption string
+
+func (c caption) text(bool) string { return wrap(string(c), "") }
+
+func (c caption) markdown() string { return "**" + escape(string(c)) + "**" }
 
 // code is something to type, such as a command line.
 type code string
@@ -123,12 +131,13 @@ func (w wide) markdown() string { return w.document.markdown() }
 // grid is a table. The first left columns are text, the others are numbers and aligned to the right.
 type grid struct {
 	left   int
+	fixed  int // columns that every part of a table too wide has, when there are more than left
 	header []string
 	rows   [][]string // a nil row is a line between groups
 }
 
 func (g grid) text(color bool) string {
-	w := g.writer(g.header, func(s string) string { return s })
+	w := g.writer(lowered(g.header), func(s string) string { return s })
 	style := table.Style{
 		Box:     table.BoxStyle{MiddleHorizontal: "-", PaddingLeft: "  ", PaddingRight: "", PageSeparator: "\n"},
 		Format:  table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault},
@@ -143,6 +152,19 @@ func (g grid) text(color bool) string {
 		lines[i] = strings.TrimRight(line, " ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// lowered takes the first line of a header away when it is empty in every column.
+func lowered(header []string) []string {
+	low := slices.Clone(header)
+	for i, h := range header {
+		rest, empty := strings.CutPrefix(h, "\n")
+		if !empty && h != "" {
+			return header
+		}
+		low[i] = rest
+	}
+	return low
 }
 
 func (g grid) markdown() string {

@@ -16,7 +16,7 @@ import (
 )
 
 // SchemaVersion is the version of the JSON documents this package writes.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Format is a way to write a report.
 type Format string
@@ -56,7 +56,7 @@ func WriteComparison(w io.Writer, format Format, c compare.Comparison, o Options
 		csv:      func() [][]string { return comparisonRows(c) },
 		json: func() any {
 			return struct {
-				SchemaVersion int `json:"schemaVersion"`
+				SchemaVersion int `json:"schema_version"`
 				compare.Comparison
 			}{SchemaVersion, c}
 		},

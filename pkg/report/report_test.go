@@ -62,7 +62,7 @@ func TestWriteComparisonGolden(t *testing.T) {
 	}
 }
 
-// The CSV of the two published runs is the table they were published as.
+// The first columns of the CSV of the two published runs are the table they were published as.
 func TestCSVOfPublishedRuns(t *testing.T) {
 	want, err := recordings.File("blog/baseline.csv")
 	if err != nil {
@@ -80,7 +80,7 @@ func TestCSVOfPublishedRuns(t *testing.T) {
 		}
 		got.WriteString(rows)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+	if diff := cmp.Diff(string(want), cutColumns(got.String())); diff != "" {
 		t.Errorf("(-published +got):\n%s", diff)
 	}
 }

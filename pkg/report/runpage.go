@@ -24,10 +24,13 @@ func runPage(d Document) page {
 		if w.CommandLine != "" {
 			p = append(p, code(w.CommandLine))
 		}
-		p = append(p, details(w, d.Run.Blocks > 1))
+		p = append(p, details(d, w)...)
 	}
 	if len(d.Failures) > 0 {
 		p = append(p, heading{2, "Failed trials"}, bullets(failureLines(d.Failures)))
+	}
+	if len(d.Targets) > 0 {
+		p = append(p, heading{2, "Environment"}, environment(d))
 	}
 	return append(p, heading{2, "Notes"}, bullets(closing(d)))
 }
@@ -35,6 +38,9 @@ func runPage(d Document) page {
 func runFacts(d Document) facts {
 	r := d.Run
 	status := string(r.Status)
+	if r.Missing > 0 {
+		status += fmt.Sprintf(", %d of %d trials are missing", r.Missing, r.Planned)
+	}
 	if r.StatusReason != "" {
 		status += ": " + oneLine(r.StatusReason)
 	}
@@ -47,7 +53,7 @@ func runFacts(d Document) facts {
 		{"Lab", join(", ", r.Lab, prefixed("suite ", r.Suite))},
 		{"Status", join(", ", string(r.Kind), status)},
 		{"When", period(r.Created, r.Finished)},
-		{"Proxmox VE", join(", ", r.PVEVersion, prefixed("node ", r.PVENode))},
+		{"Proxmox VE", join(", ", r.PVEVersion, prefixed("node ", r.PVENode), r.Server)},
 		{"Blocks", plan},
 		{"Source", r.Source},
 		{"labctl", r.LabctlVersion},

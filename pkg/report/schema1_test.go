@@ -12,8 +12,8 @@ import (
 	"labctl/pkg/results"
 )
 
-// firstColumns is how many columns of the CSV there were before schema 2.
-const firstColumns = 14
+// oldColumns is how many columns of the CSV there were before schema 2.
+const oldColumns = 14
 
 // The numbers of old runs, as the labctl that measured them wrote them as CSV, are told as they were.
 func TestNumbersOfSchema1(t *testing.T) {
@@ -53,7 +53,7 @@ func cutColumns(csv string) string {
 	var out strings.Builder
 	for line := range strings.Lines(csv) {
 		cells := strings.Split(strings.TrimSuffix(line, "\n"), ",")
-		out.WriteString(strings.Join(cells[:min(firstColumns, len(cells))], ",") + "\n")
+		out.WriteString(strings.Join(cells[:min(oldColumns, len(cells))], ",") + "\n")
 	}
 	return out.String()
 }

@@ -1,10 +1,13 @@
 package results
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"labctl/pkg/fio"
+	"labctl/pkg/results/measure"
 )
 
 // What is known of the blog's measurements beyond the numbers.
@@ -57,4 +60,48 @@ func saysWhat(options map[string]string, commandLine string) bool {
 		}
 	}
 	return true
+}
+
+// IsBlog says whether the numbers of a run are the blog author's own: a baseline, or imported from a file of his run.py.
+func IsBlog(run *Run) bool {
+	return run.Suite == blogSuite && (run.Kind == KindPublished || run.Provenance.Importer == importerRunPy)
+}
+
+// BlogNoise says how far the blog author's two runs scatter, from all pairs of results of one workload on one target.
+func BlogNoise() string {
+	all, rest := blogScatter(func(Cell) bool { return true }), blogScatter(func(c Cell) bool { return c.Target != "pve" || c.Workload != random4k })
+	return fmt.Sprintf("The author's two runs (blog:2023-08-23 and blog:2023-09-12) scatter by %.1f %% from run to run, over all %d pairs of results, "+
+		"so differences between two single results below %.0f %% are within it; without the pair of %s on the host, which differs most, "+
+		"%.1f %% and %.0f %%. That is the noise of his machine and of no other.", 100*all.sd, all.pairs, all.within(), random4k, 100*rest.sd, rest.within())
+}
+
+// scatter is how far pairs of results differ.
+type scatter struct {
+	pairs int
+	sd    float64 // standard deviation of the logarithm of a single result
+}
+
+// within is the difference of two single results, in percent, that 95 % of pairs without a real difference stay below.
+func (s scatter) within() float64 {
+	const normal95 = 1.96
+	return 100 * normal95 * math.Sqrt2 * s.sd
+}
+
+// blogScatter compares the headline numbers of the author's two runs.
+func blogScatter(keep func(Cell) bool) scatter {
+	runs := Published()
+	var s scatter
+	var sum float64
+	for i, first := range runs[0].Trials {
+		second := runs[1].Trials[i]
+		a, okA := first.Measures.Get(measure.Total, measure.IOPS).Get()
+		b, okB := second.Measures.Get(measure.Total, measure.IOPS).Get()
+		if okA && okB && keep(first.Cell) {
+			difference := math.Log(b / a)
+			sum += difference * difference
+			s.pairs++
+		}
+	}
+	s.sd = math.Sqrt(sum / float64(2*s.pairs)) // a difference has twice the variance of a result
+	return s
 }

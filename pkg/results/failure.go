@@ -27,6 +27,13 @@ func (t *Trial) derive(outputs []Output) {
 	t.Said = append(t.Said, said(string(stderr))...)
 	if t.Error == "" && err == nil {
 		t.Measures = measure.Of(report)
+		options := argOptions(t.Args)
+		if len(options) == 0 {
+			options = reportOptions(report)
+		}
+		if len(options) > 0 { // fio 2 tells none
+			t.Findings = append(t.Findings, buffered(options)...)
+		}
 	}
 	if t.Error == "" {
 		t.Error = t.failure(raw, stderr, err)

@@ -139,6 +139,15 @@ func TestPublishedIsWhatWasMeasured(t *testing.T) {
 	}
 }
 
+// The noise of the author's two runs is that of all twelve pairs; one pair makes most of it.
+func TestBlogNoise(t *testing.T) {
+	for _, want := range []string{"7.7 % from run to run, over all 12 pairs", "below 21 % are within it", "4.7 % and 13 %"} {
+		if !strings.Contains(results.BlogNoise(), want) {
+			t.Errorf("%q lacks %q", results.BlogNoise(), want)
+		}
+	}
+}
+
 func TestPublished(t *testing.T) {
 	runs := results.Published()
 	if len(runs) != 2 || runs[0].ID != "blog:2023-08-23" || runs[1].ID != "blog:2023-09-12" {

@@ -76,7 +76,6 @@ func blogRun(date string, created, finished time.Time, rest time.Duration, rows 
 		Workloads: blogWorkloads(), Blocks: 1, Rest: Duration(rest), FilePolicy: "reuse",
 		Provenance: Provenance{Source: "result file of " + date + " that the blog's author published with his post; numbers only"},
 		Notes: []string{
-			"One run each: differences below about 13 % are within the noise of these measurements.",
 			"No O_DIRECT and no sync: the VMs' numbers are bound by page cache and write-back, the host's by ZFS dirty data.",
 		},
 	}

@@ -65,6 +65,9 @@ func (r *trialRecord1) trial() Trial {
 	}
 	if r.Summary != nil {
 		t.Measures = r.Summary.measures()
+		if len(r.Args) > 0 {
+			t.Findings = buffered(argOptions(r.Args))
+		}
 	}
 	for _, raw := range []struct {
 		role Role

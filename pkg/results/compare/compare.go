@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/measure"
 )
 
 // Comparison is two selections side by side.
@@ -23,7 +24,7 @@ type Comparison struct {
 // Side says what was compared.
 type Side struct {
 	Name    string         `json:"name"` // as the user would name it: run or run:target
-	RunID   string         `json:"runId"`
+	RunID   string         `json:"run_id"`
 	Target  string         `json:"target,omitempty"`
 	Kind    results.Kind   `json:"kind,omitempty"`
 	Lab     string         `json:"lab,omitempty"`
@@ -32,12 +33,15 @@ type Side struct {
 	Sandbox string         `json:"sandbox,omitempty"` // "" on a real Proxmox VE
 }
 
-// Workload is one workload on both sides, in the one metric that suits it (see Shape).
+// Workload is one workload on both sides.
 type Workload struct {
-	Name   string `json:"name"`
-	Shape  `json:"shape"`
-	Rows   []Row   `json:"rows"`
-	BestVM *BestVM `json:"bestVm,omitempty"` // nil when a single target was selected or there is no host
+	Name  string `json:"name"`
+	Shape `json:"shape"`
+	// Rows are in the one metric that suits the workload (see Shape).
+	Rows []Row `json:"rows"`
+	// Metrics has every metric that a side knows.
+	Metrics []MetricRows `json:"metrics"`
+	BestVM  *BestVM      `json:"best_vm,omitempty"` // of the blog's runs only
 }
 
 // Row is one target, or one pair of targets.
@@ -45,7 +49,16 @@ type Row struct {
 	Label   string   `json:"label"`
 	A       Point    `json:"a"`
 	B       Point    `json:"b"`
-	Percent *float64 `json:"changePercent"` // of B against A: 100 × (B/A − 1); nil when a side is missing or A is zero
+	Percent *float64 `json:"change_percent"` // of B against A: 100 × (B/A − 1); nil when a side is missing or A is zero
+}
+
+// MetricRows are the rows of one metric in one direction.
+type MetricRows struct {
+	ID        measure.ID        `json:"id"`
+	Direction measure.Direction `json:"direction"`
+	Unit      string            `json:"unit"`
+	Better    measure.Better    `json:"better"`
+	Rows      []Row             `json:"rows"`
 }
 
 // Point is one side of a row.
@@ -69,7 +82,7 @@ func Compare(a, b Selection) Comparison {
 	c := Comparison{Warning: sandboxWarning(a, b), A: a.side(), B: b.side(), Workloads: []Workload{}}
 	for _, name := range union(tables.a.Workloads, tables.b.Workloads, func(w NamedShape) string { return w.Name }) {
 		w := tables.workload(name)
-		if a.Target == "" && b.Target == "" {
+		if a.Target == "" && b.Target == "" && results.IsBlog(a.Run) && results.IsBlog(b.Run) {
 			w.BestVM = tables.bestVM(name, w.Shape)
 		}
 		c.Workloads = append(c.Workloads, w)
@@ -107,14 +120,29 @@ func (s sides) workload(name string) Workload {
 	if other, also := s.b.Shape(name); !found || also && !shape.measured() {
 		shape = other
 	}
-	w := Workload{Name: name, Shape: shape, Rows: []Row{}}
-	for _, p := range s.pairs {
-		if !s.a.planned(p.a, name) && !s.b.planned(p.b, name) {
-			continue
+	w := Workload{Name: name, Shape: shape, Rows: s.rows(name, shape), Metrics: []MetricRows{}}
+	for _, m := range measure.All() {
+		d := shape.Direction
+		if m.Process {
+			d = measure.Process
 		}
-		w.Rows = append(w.Rows, newRow(p.label, s.a.point(p.a, name, shape), s.b.point(p.b, name, shape)))
+		rows := s.rows(name, Shape{Direction: d, Metric: m.ID})
+		if slices.ContainsFunc(rows, func(r Row) bool { return r.A.Sample != nil || r.B.Sample != nil }) {
+			w.Metrics = append(w.Metrics, MetricRows{ID: m.ID, Direction: d, Unit: m.Unit.Shown, Better: m.Better, Rows: rows})
+		}
 	}
 	return w
+}
+
+// rows compares one metric of a workload.
+func (s sides) rows(name string, shape Shape) []Row {
+	rows := []Row{}
+	for _, p := range s.pairs {
+		if s.a.planned(p.a, name) || s.b.planned(p.b, name) {
+			rows = append(rows, newRow(p.label, s.a.point(p.a, name, shape), s.b.point(p.b, name, shape)))
+		}
+	}
+	return rows
 }
 
 func newRow(label string, a, b Point) Row {

@@ -68,16 +68,22 @@ type testWorkload struct {
 
 const kib, mib = 1024.0, 1024 * 1024.0
 
+func ofTheBlog(id string, workloads ...testWorkload) *results.Run {
+	run := newRun(id, workloads...)
+	run.Suite, run.Kind = "blog", results.KindPublished
+	return run
+}
+
 // firstRun and secondRun are the two published runs of the blog.
 func firstRun() *results.Run {
-	return newRun("blog:2023-08-23",
+	return ofTheBlog("blog:2023-08-23",
 		testWorkload{"4k", 1, 4 * kib, []float64{39777.498209, 51695.059230, 55317.278212, 55934.864377}},
 		testWorkload{"64k", 16, 64 * kib, []float64{14212.528736, 14210.235859, 15592.552180, 14312.342778}},
 		testWorkload{"1m", 1, mib, []float64{1284.542646, 907.388688, 906.619938, 1003.260670}})
 }
 
 func secondRun() *results.Run {
-	return newRun("blog:2023-09-12",
+	return ofTheBlog("blog:2023-09-12",
 		testWorkload{"4k", 1, 4 * kib, []float64{29337.344184, 54408.864715, 55851.562886, 60669.144678}},
 		testWorkload{"64k", 16, 64 * kib, []float64{13530.204123, 14254.582539, 13466.488441, 14282.021572}},
 		testWorkload{"1m", 1, mib, []float64{1209.352270, 924.419541, 860.989212, 912.718084}})

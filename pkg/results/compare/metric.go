@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"slices"
+
 	"labctl/pkg/results"
 	"labctl/pkg/results/measure"
 )
@@ -37,7 +39,7 @@ func shapeOf(trials []results.Trial) Shape {
 		b, _ := t.Measures.Get(measure.Total, measure.Bandwidth).Get()
 		iops, bytesPerSec = iops+n, bytesPerSec+b
 		for _, d := range t.Measures.Directions() {
-			if len(seen) == 0 || seen[len(seen)-1] != d {
+			if d != measure.Verify && !slices.Contains(seen, d) {
 				seen = append(seen, d)
 			}
 		}

@@ -40,7 +40,7 @@ func sandboxWarning(a, b Selection) string {
 func notes(c Comparison, a, b Selection) []string {
 	out := []string{"Workloads with I/O of at most 16 KiB on average are compared in IOPS, larger ones in MiB/s; " +
 		"with several fio jobs the numbers are totals over the jobs."}
-	out = append(out, repetition(c)...)
+	out = append(out, repetition(c, results.IsBlog(a.Run) && results.IsBlog(b.Run))...)
 	for _, s := range []Selection{a, b} {
 		if s.Run.Status == results.StatusInterrupted || s.Run.Status == results.StatusFailed || s.Run.Status == results.StatusRunning {
 			out = append(out, fmt.Sprintf("Run %s is not complete (%s).", s.Run.ID, s.Run.Status))
@@ -50,11 +50,13 @@ func notes(c Comparison, a, b Selection) []string {
 	return append(out, commandLines(a.Run, b.Run)...)
 }
 
-// repetition says how much the number of blocks supports.
-func repetition(c Comparison) []string {
-	const noise = "Judged by how far the two published runs of the blog's benchmark (blog:2023-08-23 and blog:2023-09-12) scatter, " +
-		"4.8 % from run to run, a difference between two single results below about 13 % is indistinguishable from noise; " +
-		"another machine has its own noise."
+// repetition says how much the number of blocks supports. The noise is that of the blog author's machine, and is said of
+// his runs only.
+func repetition(c Comparison, blog bool) []string {
+	noise := "How far results scatter from run to run is not known here: measure several blocks."
+	if blog {
+		noise = results.BlogNoise()
+	}
 	switch low, high := c.Repetitions(); {
 	case high == 0:
 		return []string{"There is nothing to compare: neither side has a result."}

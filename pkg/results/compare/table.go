@@ -103,6 +103,47 @@ func (c Cell) Sample(id measure.ID, d measure.Direction) (Sample, bool) {
 	return Sample{N: n, Median: (values[(n-1)/2] + values[n/2]) / 2, Min: values[0], Max: values[n-1]}, true
 }
 
+// Directions are those in which any valid trial had I/O, in the order in which they are shown.
+func (c Cell) Directions() []measure.Direction {
+	var active []measure.Direction
+	for _, d := range measure.Flows() {
+		has := func(t results.Trial) bool { return t.Valid() && slices.Contains(t.Measures.Directions(), d) }
+		if slices.ContainsFunc(c.Trials, has) {
+			active = append(active, d)
+		}
+	}
+	return active
+}
+
+// Unknown says why no valid trial knows a metric, in the unit in which it is shown. The range over the jobs is that of
+// all trials.
+func (c Cell) Unknown(id measure.ID, d measure.Direction) measure.Unknown {
+	metric, _ := measure.ByID(id)
+	var why measure.Unknown
+	for _, t := range c.Trials {
+		if t.Valid() {
+			why = why.Join(t.Measures.WhyUnknown(d, id).Scale(1 / metric.Unit.Per))
+		}
+	}
+	return why
+}
+
+// Metrics are the metrics of the table and those that a job of the cell asked for.
+func (c Cell) Metrics() []measure.Metric {
+	metrics := measure.All()
+	for _, t := range c.Trials {
+		if !t.Valid() {
+			continue
+		}
+		for _, m := range t.Measures.Extra() {
+			if !slices.ContainsFunc(metrics, func(known measure.Metric) bool { return known.ID == m.ID }) {
+				metrics = append(metrics, m)
+			}
+		}
+	}
+	return metrics
+}
+
 // Failed returns the trials without valid numbers.
 func (c Cell) Failed() []results.Trial {
 	var failed []results.Trial

@@ -3,6 +3,7 @@ package measure
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -31,6 +32,29 @@ type Unknown struct {
 	JobsMax  fio.Value `json:"jobs_max,omitzero"`
 }
 
+// Scale is the same with numbers in another unit.
+func (u Unknown) Scale(factor float64) Unknown {
+	u.JobsMin, u.JobsMean, u.JobsMax = u.JobsMin.Scale(factor), u.JobsMean.Scale(factor), u.JobsMax.Scale(factor)
+	return u
+}
+
+// Join is what can be said of both: the range over the jobs of both, and no mean of means.
+func (u Unknown) Join(other Unknown) Unknown {
+	low, knowsLow := u.JobsMin.Get()
+	high, knowsHigh := u.JobsMax.Get()
+	if !knowsLow || !knowsHigh {
+		return other
+	}
+	if !other.JobsMin.IsKnown() {
+		return u
+	}
+	joined := Unknown{Why: u.Why, JobsMin: fio.Known(min(low, other.JobsMin.Or(low))), JobsMax: fio.Known(max(high, other.JobsMax.Or(high)))}
+	if u == other {
+		joined.JobsMean = u.JobsMean
+	}
+	return joined
+}
+
 func known(number float64) reading { return reading{value: fio.Known(number)} }
 
 func unknown(format string, args ...any) reading {
@@ -39,16 +63,14 @@ func unknown(format string, args ...any) reading {
 
 func never(source) reading { return reading{} }
 
-const notReported = "this version of fio does not report it"
-
-// added adds values up; the sum is unknown when one of them is.
+// added adds values up; the sum is unknown when fio did not report one of them.
 func added(values []fio.Value) reading {
 	total := fio.Known(0)
 	for _, v := range values {
 		total = total.Add(v)
 	}
 	if !total.IsKnown() {
-		return unknown(notReported)
+		return reading{}
 	}
 	return reading{value: total}
 }
@@ -197,6 +219,18 @@ func ofJobs(get func(fio.JobResult) fio.Value) func(source) reading {
 	}
 }
 
+// cpu adds up the CPU time of the jobs in percent of one core. fio reports the mean of a group, and the time that all its
+// jobs together ran.
+func cpu(get func(fio.JobResult) fio.Value) func(source) reading {
+	return ofJobs(func(job fio.JobResult) fio.Value {
+		clones := 1.0
+		if ran := runtimeOf(job); ran > 0 {
+			clones = max(1, math.Round(float64(job.Runtime)/float64(ran)))
+		}
+		return get(job).Scale(clones)
+	})
+}
+
 // ios is how many I/Os a job did in all directions.
 func ios(job fio.JobResult) float64 {
 	return job.Read.TotalIOs.Or(0) + job.Write.TotalIOs.Or(0) + job.Trim.TotalIOs.Or(0) + job.Mixed.TotalIOs.Or(0) + job.Verify.TotalIOs.Or(0)
@@ -227,7 +261,7 @@ func depth(at int) Metric {
 		for _, job := range s.jobs {
 			i := slices.IndexFunc(job.IODepthLevel, func(d fio.DepthShare) bool { return d.Depth == at })
 			if i < 0 {
-				return unknown("fio did not report this depth")
+				return reading{}
 			}
 			share += ios(job) * job.IODepthLevel[i].Percent
 			all += ios(job)
@@ -244,10 +278,15 @@ func depth(at int) Metric {
 func runtime(s source) reading {
 	var longest time.Duration
 	for _, job := range s.jobs {
-		longest = max(longest, job.Read.Runtime, job.Write.Runtime, job.Trim.Runtime, job.Mixed.Runtime)
+		longest = max(longest, runtimeOf(job))
 	}
 	if longest == 0 {
 		return unknown("no I/O")
 	}
 	return known(float64(longest))
+}
+
+// runtimeOf is the time that one job spent on I/O.
+func runtimeOf(job fio.JobResult) time.Duration {
+	return max(job.Read.Runtime, job.Write.Runtime, job.Trim.Runtime, job.Mixed.Runtime)
 }

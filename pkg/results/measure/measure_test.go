@@ -18,21 +18,21 @@ func latency(ns int64) fio.Latency {
 	}
 }
 
-// twoJobs is a report of two jobs that wrote and synced, the second ten times as slow as the first.
+// twoJobs is a report of a job that wrote and synced, and of a group of four that was ten times as slow.
 func twoJobs() *fio.Report {
-	job := func(ns int64) fio.JobResult {
+	job := func(ns int64, clones time.Duration) fio.JobResult {
 		return fio.JobResult{
-			Runtime: 2 * time.Second, UsrCPU: fio.Known(10), SysCPU: fio.Known(30), ContextSwitches: fio.Known(7),
+			Runtime: clones * 2 * time.Second, UsrCPU: fio.Known(10), SysCPU: fio.Known(30), ContextSwitches: fio.Known(7),
 			Write: fio.Flow{
 				IOPS: fio.Known(100), BytesPerSec: fio.Known(409600), IOBytes: fio.Known(8192), TotalIOs: fio.Known(2),
-				ShortIOs: fio.Known(1), DropIOs: fio.Known(3), Runtime: time.Duration(ns),
+				ShortIOs: fio.Known(1), DropIOs: fio.Known(3), Runtime: 2 * time.Second,
 				Clat: latency(ns), Slat: latency(2 * ns),
 			},
 			Sync:         fio.Sync{Lat: latency(100 * ns)},
 			IODepthLevel: fio.Depths{{Depth: 1, Percent: 60}, {Depth: 2, Percent: 40}, {Depth: 4}, {Depth: 8}, {Depth: 16}, {Depth: 32}, {Depth: 64}},
 		}
 	}
-	return &fio.Report{Version: "fio-3.33", Jobs: []fio.JobResult{job(1000), job(10000)}}
+	return &fio.Report{Version: "fio-3.33", Jobs: []fio.JobResult{job(1000, 1), job(10000, 4)}}
 }
 
 // TestTable has a number of every metric.
@@ -42,9 +42,9 @@ func TestTable(t *testing.T) {
 		"clat_mean": 27500, "clat_p50": 9000, "clat_p90": 90000, "clat_p95": 90000, "clat_p99": 90000, "clat_p99_9": 90000, "clat_p99_99": 90000,
 		"clat_max": 90000, "slat_mean": 55000, "slat_max": 180000,
 		"syncs": 4, "sync_mean": 2750000, "sync_p99": 9000000, "sync_p99_9": 9000000, "sync_max": 9000000,
-		"cpu_usr": 20, "cpu_sys": 60, "cpu_per_io": 400e6, "context_switches": 14,
+		"cpu_usr": 50, "cpu_sys": 150, "cpu_per_io": 1e9, "context_switches": 14,
 		"depth_1": 60, "depth_2": 40, "depth_4": 0, "depth_8": 0, "depth_16": 0, "depth_32": 0, "depth_64": 0,
-		"runtime": 10000,
+		"runtime": 2e9,
 	}
 	set := Of(twoJobs())
 	seen := map[ID]bool{}
@@ -99,7 +99,10 @@ func TestAbsentIsNotZero(t *testing.T) {
 			t.Errorf("%s is %v: %+v", id, got, set.WhyUnknown(Read, id))
 		}
 	}
-	for _, id := range []ID{SyncMean, "sync_p99", "cpu_per_io", "depth_1"} {
+	if _, there := set.Values[Process]["depth_1"]; there {
+		t.Error("a depth that fio did not report is there")
+	}
+	for _, id := range []ID{SyncMean, "sync_p99", "cpu_per_io"} {
 		if got := set.Get(Process, id); got.IsKnown() || set.WhyUnknown(Process, id).Why == "" {
 			t.Errorf("%s is %v: %+v", id, got, set.WhyUnknown(Process, id))
 		}
@@ -163,8 +166,8 @@ func TestOldFio(t *testing.T) {
 	if got := set.Get(Read, ClatMean); got.IsKnown() || set.WhyUnknown(Read, ClatMean).Why == "" {
 		t.Errorf("the mean of unknown numbers of I/Os is %v", got)
 	}
-	if got := set.Get(Read, "ios"); got.IsKnown() || set.WhyUnknown(Read, "ios").Why != notReported {
-		t.Errorf("%v I/Os", got)
+	if got, there := set.Values[Read]["ios"]; there {
+		t.Errorf("%v I/Os, which this fio does not report", got)
 	}
 }
 

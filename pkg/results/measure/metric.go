@@ -37,9 +37,21 @@ type Metric struct {
 	Adds bool
 	// Process says that the number is about the fio process, and not about one direction of its I/O.
 	Process bool
+	// Shown is the table of a report for people in which the metric stands; "" = it is in CSV and JSON only.
+	Shown Table
 
 	from func(source) reading
 }
+
+// Table is one of the tables of a workload in a report for people.
+type Table string
+
+// The tables, in their order.
+const (
+	Rates       Table = "rates"
+	Latency     Table = "latency"      // of the completion, without the syncs of a durable job
+	SyncLatency Table = "sync latency" // of fsync and fdatasync
+)
 
 // Better says which of two numbers is the better one.
 type Better string
@@ -97,7 +109,13 @@ func askedPercentile(id ID) (Metric, bool) {
 	if !ok || err != nil || percent < 0 || percent > 100 || percentileID(percent) != id {
 		return Metric{}, false
 	}
-	return latencyPercentile(id, percent), true
+	return latencyPercentile(id, percent).shown(Latency), true
+}
+
+// shown is the metric in a table of a report for people.
+func (m Metric) shown(in Table) Metric {
+	m.Shown = in
+	return m
 }
 
 func latencyPercentile(id ID, percent float64) Metric {

@@ -26,7 +26,7 @@ const (
 )
 
 // Set is what one fio process measured: for every direction that had I/O, and for the process, the metrics of the table.
-// A value that is unknown is there and unknown, or not there at all.
+// What this fio does not report is not there; a value that is unknown for another reason is there and has the reason.
 type Set struct {
 	// FioVersion is the version fio reported, for example "fio-3.33".
 	FioVersion string `json:"fio_version,omitempty"`
@@ -95,7 +95,9 @@ func (s *Set) take(d Direction, from source, asked []Metric) {
 			continue
 		}
 		r := m.from(from)
-		s.Put(d, m.ID, r.value)
+		if r.value.IsKnown() || r.Why != "" {
+			s.Put(d, m.ID, r.value)
+		}
 		if r.Why != "" {
 			s.doubt(d, m.ID, r.Unknown)
 		}
@@ -196,7 +198,7 @@ func askedPercentiles(report *fio.Report) []Metric {
 				id := percentileID(p.Percent)
 				same := func(m Metric) bool { return m.ID == id }
 				if !slices.ContainsFunc(table, same) && !slices.ContainsFunc(asked, same) {
-					asked = append(asked, latencyPercentile(id, p.Percent))
+					asked = append(asked, latencyPercentile(id, p.Percent).shown(Latency))
 				}
 			}
 		}
