@@ -1,14 +1,12 @@
 package fio
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // continues reports whether the report is a later one of the same run: fio --status-interval prints the counters of
-// all jobs again and again. Runs that were appended to one file have their own start, or counters that begin anew.
+// all jobs again and again. Runs that were appended to one file have counters that begin anew, or more time between
+// their reports than the later one ran.
 func (r *Report) continues(earlier *Report) bool {
-	if r.Version != earlier.Version || len(r.Jobs) != len(earlier.Jobs) || !r.startsWith(earlier) {
+	if r.Version != earlier.Version || len(r.Jobs) != len(earlier.Jobs) {
 		return false
 	}
 	grown, same := false, true
@@ -19,34 +17,45 @@ func (r *Report) continues(earlier *Report) bool {
 		}
 		for at, flow := range job.flows() {
 			then := before.flows()[at]
-			if flow.less(then) {
+			if flow.IOBytes.Or(0) < then.IOBytes.Or(0) || flow.TotalIOs.Or(0) < then.TotalIOs.Or(0) {
 				return false
 			}
-			grown = grown || flow.Runtime > then.Runtime
+			grown = grown || flow.IOBytes.Or(0) > then.IOBytes.Or(0)
 			same = same && flow.IOBytes == then.IOBytes && flow.Runtime == then.Runtime
 		}
 	}
-	return grown || same
-}
-
-// less reports whether a counter is lower than it was: then it was not that counter.
-func (f Flow) less(then Flow) bool {
-	return f.IOBytes.Or(0) < then.IOBytes.Or(0) || f.TotalIOs.Or(0) < then.TotalIOs.Or(0) || f.Runtime < then.Runtime
-}
-
-// startsWith reports whether two reports can be of a run that began at one time; fio counts it in whole seconds.
-func (r *Report) startsWith(earlier *Report) bool {
-	began, then := r.began(), earlier.began()
-	return began.IsZero() || then.IsZero() || began.Sub(then).Abs() <= 2*time.Second
-}
-
-// began is when the process started as far as the report tells, else zero.
-func (r *Report) began() time.Time {
-	if r.Timestamp.IsZero() || len(r.Jobs) == 0 {
-		return time.Time{}
+	switch {
+	case same:
+		return true
+	case r.Timestamp.IsZero() || earlier.Timestamp.IsZero():
+		return grown && !near(r.ran(), earlier.ran())
+	case wholeSecond(r.Timestamp) && wholeSecond(earlier.Timestamp):
+		return grown && r.Timestamp.Sub(earlier.Timestamp)-time.Second < r.ran()
 	}
-	return r.Timestamp.Add(-slices.MaxFunc(r.Jobs, func(a, b JobResult) int { return int(a.Elapsed - b.Elapsed) }).Elapsed)
+	return r.Timestamp.Sub(earlier.Timestamp) < r.ran()
 }
+
+// ran is how long the process was at it; the run times of jobs do not count before their ramp time is over.
+func (r *Report) ran() time.Duration {
+	var longest, elapsed time.Duration
+	for _, job := range r.Jobs {
+		for _, flow := range job.flows() {
+			longest = max(longest, flow.Runtime)
+		}
+		elapsed = max(elapsed, job.Elapsed)
+	}
+	if longest == 0 {
+		return elapsed
+	}
+	return longest
+}
+
+// near says that two runs took the same time: the second one is no continuation. fio 2.1 has microseconds where
+// milliseconds belong, in all reports of a series but the last.
+func near(a, b time.Duration) bool { return (a - b).Abs() < max(a, b)/50 }
+
+// wholeSecond says that a time may have been rounded: fio before 2.12 has no milliseconds.
+func wholeSecond(t time.Time) bool { return t.Nanosecond() == 0 }
 
 // flows are all directions of a job.
 func (j JobResult) flows() [5]Flow { return [5]Flow{j.Read, j.Write, j.Trim, j.Mixed, j.Verify} }
