@@ -126,13 +126,7 @@ func findReports(data []byte) ([]document, error) {
 		if start < 0 {
 			break
 		}
-		doc, ok := wholeDocument(data, start)
-		var err error
-		if !ok && (certain || firstErr == nil) { // what is broken is worth the time once
-			doc, err = readDocument(data, start)
-		} else if !ok {
-			err = firstErr
-		}
+		doc, err := documentAt(data, start, !certain && firstErr != nil)
 		switch {
 		case err == nil && isReport(doc.json) && len(docs) == maxReports:
 			return nil, fmt.Errorf("more than %d reports of fio in one file", maxReports)
@@ -178,13 +172,20 @@ func nextObject(data []byte, at int64) (start int64, certain bool) {
 	}
 }
 
-// wholeDocument is the JSON object at start, if it is one.
-func wholeDocument(data []byte, start int64) (document, bool) {
+// errNotJSON is all that is said of a candidate after the first.
+var errNotJSON = errors.New("not JSON")
+
+// documentAt is the JSON object at start. What is broken is worth the time of cleaning and explaining only once.
+func documentAt(data []byte, start int64, briefly bool) (document, error) {
 	end, ok := balancedEnd(data[start:])
-	if !ok || !json.Valid(data[start:start+end]) {
-		return document{}, false
+	switch {
+	case ok && json.Valid(data[start:start+end]):
+		return document{cleaned: cleaned{json: data[start : start+end]}, start: start, end: start + end}, nil
+	case briefly:
+		return document{}, errNotJSON
+	default:
+		return readDocument(data, start)
 	}
-	return document{cleaned: cleaned{json: data[start : start+end]}, start: start, end: start + end}, true
 }
 
 // readDocument reads a broken JSON object: lines of talk in it are blanked out.

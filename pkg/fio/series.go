@@ -9,7 +9,7 @@ func (r *Report) continues(earlier *Report) bool {
 	if r.Version != earlier.Version || len(r.Jobs) != len(earlier.Jobs) {
 		return false
 	}
-	grown, same := false, true
+	var grown, changed bool
 	for i, job := range r.Jobs {
 		before := earlier.Jobs[i]
 		if !job.cloneOf(before) || job.Elapsed < before.Elapsed {
@@ -21,18 +21,22 @@ func (r *Report) continues(earlier *Report) bool {
 				return false
 			}
 			grown = grown || flow.IOBytes.Or(0) > then.IOBytes.Or(0)
-			same = same && flow.IOBytes == then.IOBytes && flow.Runtime == then.Runtime
+			changed = changed || flow.Runtime != then.Runtime
 		}
 	}
-	switch {
-	case same:
-		return true
+	return !grown && !changed || r.follows(earlier, grown)
+}
+
+// follows reports whether the times of two reports are those of one run; grown says that there was I/O between them.
+func (r *Report) follows(earlier *Report, grown bool) bool {
+	switch between := r.Timestamp.Sub(earlier.Timestamp); {
 	case r.Timestamp.IsZero() || earlier.Timestamp.IsZero():
 		return grown && !near(r.ran(), earlier.ran())
 	case wholeSecond(r.Timestamp) && wholeSecond(earlier.Timestamp):
-		return grown && r.Timestamp.Sub(earlier.Timestamp)-time.Second < r.ran()
+		return grown && between-time.Second < r.ran()
+	default:
+		return between < r.ran()
 	}
-	return r.Timestamp.Sub(earlier.Timestamp) < r.ran()
 }
 
 // ran is how long the process was at it; the run times of jobs do not count before their ramp time is over.
