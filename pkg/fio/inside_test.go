@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"labctl/pkg/fio"
 )
@@ -38,7 +39,7 @@ func TestCellSeesHostileJobs(t *testing.T) {
 		if len(job.Check()) == 0 {
 			t.Errorf("%s passes", line)
 		}
-		if outside := c.run(t, job); !slices.Contains(outside, want) {
+		if outside := c.run(t, job, time.Minute); !slices.Contains(outside, want) {
 			t.Errorf("%s is seen as %q, want %s", line, outside, want)
 		}
 	}
@@ -53,7 +54,7 @@ func TestAcceptedJobsStayInside(t *testing.T) {
 		for _, problem := range job.Check() {
 			t.Errorf("%s: %s: %s", line, problem.Option, problem.Problem)
 		}
-		stayedInside(t, c, job)
+		stayedInside(t, c, job, time.Minute)
 		if len(c.made(t)) == 0 && !strings.Contains(line, "unlink") {
 			t.Errorf("%s made no file: fio did not run it", line)
 		}
@@ -69,9 +70,9 @@ func TestAcceptedJobsStayInside(t *testing.T) {
 }
 
 // stayedInside runs a job: it opens nothing outside, and makes no file that the model does not know.
-func stayedInside(t *testing.T, c cell, job fio.Job) {
+func stayedInside(t *testing.T, c cell, job fio.Job, limit time.Duration) {
 	t.Helper()
-	if outside := c.run(t, job); len(outside) > 0 {
+	if outside := c.run(t, job, limit); len(outside) > 0 {
 		t.Errorf("%q touches %q", job.Args(), outside)
 	}
 	names, err := job.FileNames()
@@ -136,7 +137,7 @@ func FuzzAcceptedJobs(f *testing.F) {
 				job.Options = next
 			}
 		}
-		stayedInside(t, c, job)
+		stayedInside(t, c, job, 2*time.Second)
 	})
 }
 

@@ -96,14 +96,14 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// run runs fio for at most two seconds, in namespaces of its own, and returns what it opened outside of its directory.
-func (c cell) run(t testing.TB, job fio.Job) (outside []string) {
+// run runs fio in namespaces of its own, ends it after a while, and returns what it opened outside of its directory.
+func (c cell) run(t testing.TB, job fio.Job, limit time.Duration) (outside []string) {
 	t.Helper()
 	check(t, os.RemoveAll(c.root+"/work"))
 	check(t, os.Mkdir(c.root+"/work", 0o755))
 	before := c.files(t)
 	eyes := c.watch(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	command := exec.CommandContext(ctx, "/launcher")
 	command.Args, command.Dir, command.Env = job.Args(), "/work", []string{launcher + "=1"}
