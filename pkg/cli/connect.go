@@ -102,18 +102,25 @@ func (s *server) vmTarget(lab *labspec.Lab, vm, address, hostKey string, signer 
 // reachTime bounds one attempt to reach a guest that may not have booted yet: a lost SYN is repeated after a second.
 const reachTime = 3 * time.Second
 
-// reach tells whether an SSH server answers at a guest's address. A connection alone proves nothing: in networks with
-// transparent proxies any address takes one. An SSH server names itself at once (RFC 4253, section 4.2).
+// reach tells whether anything takes connections for SSH at a guest's address.
 func (s *server) reach(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
-	dialer := s.dialer
-	if dialer == nil {
-		dialer = new(net.Dialer)
-	}
-	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, "22"))
+	connection, err := s.dialGuest(ctx, address)
 	if err != nil {
-		return s.final(err)
+		return err
+	}
+	return connection.Close()
+}
+
+// sshAnswers tells whether an SSH server is at a guest's address. A connection alone proves nothing: in networks with
+// transparent proxies any address takes one. An SSH server names itself at once (RFC 4253, section 4.2).
+func (s *server) sshAnswers(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	connection, err := s.dialGuest(ctx, address)
+	if err != nil {
+		return err
 	}
 	defer connection.Close()
 	stop := context.AfterFunc(ctx, func() { _ = connection.SetDeadline(time.Unix(1, 0)) }) // a failure shows when it is read from
@@ -127,6 +134,19 @@ func (s *server) reach(ctx context.Context, address string) error {
 
 // errNoSSH is why something that answers is no SSH server.
 var errNoSSH = errors.New("it says something else")
+
+// dialGuest connects to the SSH port of a guest's address.
+func (s *server) dialGuest(ctx context.Context, address string) (net.Conn, error) {
+	dialer := s.dialer
+	if dialer == nil {
+		dialer = new(net.Dialer)
+	}
+	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, "22"))
+	if err != nil {
+		return nil, s.final(err)
+	}
+	return connection, nil
+}
 
 // hostTarget is how to log in to the PVE host, and the directory to measure in.
 func (a *app) hostTarget(s *server, host labspec.Host) (remote.Target, string, error) {

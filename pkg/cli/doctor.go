@@ -103,7 +103,7 @@ func (a *app) doctorInput(spec labrun.Spec, s *server) (doctor.Input, error) {
 
 // around is what doctor and `up` look at besides the server.
 func (a *app) around(s *server) doctor.Surroundings {
-	around := doctor.Surroundings{Reach: s.reach, Machine: a.examineMachine, KeyFile: a.config.GetString(keySSHKeyFile)}
+	around := doctor.Surroundings{Reach: s.sshAnswers, Machine: a.examineMachine, KeyFile: a.config.GetString(keySSHKeyFile)}
 	if s.dialer == nil {
 		around.Route = route
 	}
