@@ -191,21 +191,22 @@ func (r *reader) steady(w *wireSteady) *SteadyState {
 	return s
 }
 
+// disk converts the counters of a device. They are the kernel's, and wrap around on some: such ones are missing.
 func (r *reader) disk(w wireDisk) DiskUtil {
-	r.job = ""
-	at := func(key string) string { return "disk_util." + string(w.Name) + "." + key }
+	count := func(n number) Value {
+		if v := r.statistic(n); v.Or(-1) >= 0 {
+			return v
+		}
+		return Value{}
+	}
+	ticks := func(n number) time.Duration { return scaled(count(n).Or(0), time.Millisecond) }
 	return DiskUtil{
-		Name:         string(w.Name),
-		ReadIOs:      r.amount(at("read_ios"), w.ReadIOs),
-		WriteIOs:     r.amount(at("write_ios"), w.WriteIOs),
-		ReadMerges:   r.amount(at("read_merges"), w.ReadMerges),
-		WriteMerges:  r.amount(at("write_merges"), w.WriteMerges),
-		ReadSectors:  r.amount(at("read_sectors"), w.ReadSectors),
-		WriteSectors: r.amount(at("write_sectors"), w.WriteSectors),
-		ReadTicks:    r.duration(at("read_ticks"), w.ReadTicks, time.Millisecond),
-		WriteTicks:   r.duration(at("write_ticks"), w.WriteTicks, time.Millisecond),
-		InQueue:      r.duration(at("in_queue"), w.InQueue, time.Millisecond),
-		UtilPercent:  r.statistic(w.Util),
+		Name:    string(w.Name),
+		ReadIOs: count(w.ReadIOs), WriteIOs: count(w.WriteIOs),
+		ReadMerges: count(w.ReadMerges), WriteMerges: count(w.WriteMerges),
+		ReadSectors: count(w.ReadSectors), WriteSectors: count(w.WriteSectors),
+		ReadTicks: ticks(w.ReadTicks), WriteTicks: ticks(w.WriteTicks), InQueue: ticks(w.InQueue),
+		UtilPercent: count(w.Util),
 	}
 }
 

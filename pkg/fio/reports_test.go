@@ -187,6 +187,18 @@ func TestImpossibleNumbers(t *testing.T) {
 	refused(t, strings.Replace(good, `"error": 0`, `"error": -5`, 1), "error", "-5")
 }
 
+// TestWrappedDiskCounters passes over counters of the kernel that wrapped around: the numbers of fio are right.
+func TestWrappedDiskCounters(t *testing.T) {
+	good := string(read(t, "fio-3.39-direct.json"))
+	text := strings.Replace(good, `"write_sectors": 83752`, `"write_sectors": -5`, 1)
+	if text == good {
+		t.Fatal("no such counter")
+	}
+	if d := parse(t, []byte(text)).DiskUtil[0]; d.WriteSectors.IsKnown() || !d.WriteIOs.IsKnown() {
+		t.Errorf("disk %+v", d)
+	}
+}
+
 // TestContradictions refuses what says one thing twice and differently, with both numbers.
 func TestContradictions(t *testing.T) {
 	good := string(read(t, "versions/fio-3.36.json"))
