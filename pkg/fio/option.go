@@ -127,11 +127,14 @@ func (r OptionRule) Check(option Option) *ValueProblem {
 
 // ListRemedy is what to do with several values for the option.
 func (r OptionRule) ListRemedy() string {
-	if remedy := kindNamed(r.kind).list; remedy != "" {
+	switch remedy := kindNamed(r.kind).list; {
+	case r.Name == "bs":
+		return oneBlock
+	case r.kind == "floats":
+		return "join the elements with a colon: 50:99:99.9"
+	case remedy == "":
+		return oneValue
+	default:
 		return remedy
 	}
-	if r.kind == "floats" {
-		return "join the elements with a colon: 50:99:99.9"
-	}
-	return "write one value"
 }

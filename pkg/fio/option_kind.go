@@ -27,7 +27,8 @@ const (
 
 	oneSize     = "write a whole number and k, m, g or t, such as 4g"
 	oneBlock    = "write one size, and a workload for each size; for a mix of sizes write bssplit: 4k/50:8k/50"
-	oneEach     = "write one value, and a workload for each; a comma separates the values for reads and for writes"
+	oneValue    = "write one value, and a workload for each"
+	oneEach     = "write one value, and a workload for each; a comma separates those for reads and for writes: 1m,2m"
 	plainNumber = "write a whole number"
 )
 
@@ -36,21 +37,21 @@ func valueKinds() []valueKind {
 	return []valueKind{
 		{"flag", `[01]`, "a flag", "write nothing after the colon, or 1 or 0", ""},
 		{"bool", `[01]`, "1 or 0", "write 1 or 0", ""},
-		{"count", `[1-9][0-9]{0,6}`, "a number from 1", "", oneEach},
-		{"number", `0x[0-9A-Fa-f]{1,15}|[0-9]{1,15}[kKmMgGtT]?`, "a number that fio reads", plainNumber, oneEach},
+		{"count", `[1-9][0-9]{0,6}`, "a number from 1", "", oneValue},
+		{"number", `0x[0-9A-Fa-f]{1,15}|[0-9]{1,15}[kKmMgGtT]?`, "a number that fio reads", plainNumber, oneValue},
 		{"signed", `-?[0-9]{1,9}`, "a whole number", plainNumber, ""},
 		{"seed", `0x[0-9A-Fa-f]{1,15}|[0-9]{1,18}`, "a number that fio reads", plainNumber, ""},
 		{"percents", `[0-9]{1,3}(,[0-9]{0,3}){0,2}`, "a percentage", "write a number from 0 to 100", oneEach},
-		{"size", sizeWord, "a size that fio reads", oneSize, oneEach},
-		{"share", sizeWord + `|[0-9]{1,3}%`, "a size that fio reads", oneSize, oneEach},
-		{"sizes", `(` + sizeWord + `)?(,(` + sizeWord + `)?){0,2}`, "a size that fio reads", oneSize, oneBlock},
+		{"size", sizeWord, "a size that fio reads", oneSize, oneValue},
+		{"share", sizeWord + `|[0-9]{1,3}%`, "a size that fio reads", oneSize, oneValue},
+		{"sizes", `(` + sizeWord + `)?(,(` + sizeWord + `)?){0,2}`, "a size that fio reads", oneSize, oneEach},
 		{"sizerange", sizeWord + `(-` + sizeWord + `)?`, "a size that fio reads", oneSize, "write a range, such as 4k-1m"},
 		{"ranges", sizeWord + `[-:]` + sizeWord + `(,` + sizeWord + `[-:]` + sizeWord + `){0,2}`, "a range of sizes", "write two sizes, such as 4k-64k", "write a range, such as 4k-64k"},
 		{"split", splitWord + `(,` + splitWord + `){0,2}`, "a mix of block sizes", "write sizes with percentages, such as 4k/50:8k/50", "join sizes with their percentages, such as 4k/50:8k/50"},
 		{"priorities", `[0-9kKmM]{1,12}/[0-9/]{0,12}([:,][0-9kKmM]{1,12}/[0-9/]{0,12}){0,63}`, "priorities by block size", "write sizes with percentages, such as 64k/50:4k/50", ""},
-		{"time", timeWord, "a time that fio reads", "write a whole number and s, m or h, such as 60s", oneEach},
+		{"time", timeWord, "a time that fio reads", "write a whole number and s, m or h, such as 60s", oneValue},
 		{"timerange", timeWord + `(-` + timeWord + `)?`, "a time that fio reads", "write a whole number and s, m or h, such as 60s", "write a range, such as 5s-10s"},
-		{"duration", timeWord, "a time that fio reads", "write a whole number and us, ms or s, such as 10ms", oneEach},
+		{"duration", timeWord, "a time that fio reads", "write a whole number and us, ms or s, such as 10ms", oneValue},
 		{"floats", floatWord + `(:` + floatWord + `){0,19}`, "a list of numbers", "write up to 20 numbers with colons between, such as 50:99:99.9", ""},
 		{"cpus", `[0-9]{1,4}([-:,][0-9]{1,4}){0,63}`, "a list of CPUs", "write numbers, such as 0,2-3", "write them on one line, such as 0,2-3"},
 		{"numa", `(default|local|prefer:[0-9]{1,3}|(bind|interleave):[0-9]{1,3}([-,][0-9]{1,3}){0,15})`, "a memory policy", "write default, local, prefer:0, bind:0 or interleave:0-1", ""},
