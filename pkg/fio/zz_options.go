@@ -174,7 +174,7 @@ func options() []OptionRule {
 		{Name: "numa_cpu_nodes", kind: "cpus"},
 		{Name: "numa_mem_policy", kind: "numa"},
 		{Name: "number_ios", kind: "number"},
-		{Name: "numjobs", kind: "count", min: 0},
+		{Name: "numjobs", kind: "count", min: 1, max: 4096},
 		{Name: "offset", Alias: "fileoffset", kind: "share"},
 		{Name: "offset_align", kind: "size", min: 0},
 		{Name: "offset_increment", kind: "share"},

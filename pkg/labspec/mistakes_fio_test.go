@@ -151,6 +151,10 @@ var workloadMistakes = []mistake{
 		`lab.yaml:26:68: suite.workloads[0].fio.numjobs: "0" is not a number from 1`,
 	},
 	{
+		"more jobs than fio runs", "runtime: 60", "runtime: 60, filename: x, numjobs: 4097", // REAL_MAX_JOBS in fio.h
+		`lab.yaml:26:81: suite.workloads[0].fio.numjobs: 4097 is not between 1 and 4096`,
+	},
+	{
 		"block size", "bs: 4k, size: 4g, runtime", "bs: 4q, size: 4g, runtime",
 		`lab.yaml:26:32: suite.workloads[0].fio.bs: "4q" is not a size that fio reads: write a whole number and k, m, g or t, such as 4g`,
 	},
