@@ -15,11 +15,15 @@ func TestAdviceOfStatus(t *testing.T) {
 		want   string
 	}{
 		{
-			"changed", labStatus{State: statePartial, VMs: []vmStatus{{State: stateReady, Drift: "cores is 2, wanted 1"}}}, active,
+			"changed",
+			labStatus{State: statePartial, VMs: []vmStatus{{State: stateReady, Drift: "cores is 2, wanted 1"}}},
+			active,
 			"the lab is not what its spec asks for: `labctl down` removes it, and then `labctl up` makes it anew",
 		},
 		{
-			"with a VM too many", labStatus{State: statePartial, VMs: []vmStatus{{State: stateAbsent}, {State: stateExtra}}}, active,
+			"with a VM too many",
+			labStatus{State: statePartial, VMs: []vmStatus{{State: stateAbsent}, {State: stateExtra}}},
+			active,
 			"the lab is not what its spec asks for: `labctl down` removes it, and then `labctl up` makes it anew",
 		},
 		{"up", labStatus{State: stateUp}, active, ""},
@@ -27,7 +31,9 @@ func TestAdviceOfStatus(t *testing.T) {
 		{"state lost", labStatus{State: stateUp}, none, "the state of this lab is lost: `labctl down` removes what there is"},
 		{"half done", labStatus{State: statePartial}, active, "`labctl up` does what is left to do, `labctl down` removes what there is"},
 		{
-			"removed without proof", labStatus{State: statePartial, Unproved: true}, active,
+			"removed without proof",
+			labStatus{State: statePartial, Unproved: true},
+			active,
 			"removal not proved: its VMs are gone, but perhaps not their volumes: `labctl down` removes what there is",
 		},
 		{"under way", labStatus{State: statePartial, Busy: true}, active, "another labctl is at work on this lab: wait until it is done"},

@@ -179,7 +179,8 @@ func (w *world) lookAtQEMU(vm demoVM) {
 	w.qmp(vm.vmid, "query-iothreads", &threads)
 	if !slices.ContainsFunc(threads, func(t struct {
 		ID string `json:"id"`
-	}) bool {
+	},
+	) bool {
 		return t.ID == "iothread-virtioscsi1"
 	}) {
 		w.Errorf("%s: no I/O thread for the data disk: %+v", vm.name, threads)

@@ -92,8 +92,10 @@ var binaryUnit = regexp.MustCompile(`(?i)\b([0-9]+)([kmgtp])i(b?)\b`)
 func (r OptionRule) checkKind(value string) *ValueProblem {
 	kind := kindNamed(r.kind)
 	if found := binaryUnit.FindStringSubmatch(value); found != nil && strings.Contains(kind.pattern, sizeWord) {
-		return &ValueProblem{fmt.Sprintf("fio reads %s as a power of 1000", found[0]),
-			"write " + found[1] + strings.ToLower(found[2]) + ", which fio reads as a power of 1024"}
+		return &ValueProblem{
+			fmt.Sprintf("fio reads %s as a power of 1000", found[0]),
+			"write " + found[1] + strings.ToLower(found[2]) + ", which fio reads as a power of 1024",
+		}
 	}
 	if !r.matches(value) {
 		return &ValueProblem{fmt.Sprintf("%q is not %s", value, kind.what), r.remedy(kind, value)}

@@ -44,7 +44,11 @@ func TestOptionsStayTheJobs(t *testing.T) {
 		// what files cannot do
 		option("rw", "trim"), option("rw", "randtrim"), option("readwrite", "trimwrite"), option("rw", "randtrimwrite"), option("zonemode", "zbd"), option("trim_percentage", "10"),
 		// a value that getopt would take from the next option
-		{Name: "bs"}, {Name: "name"}, {Name: "filename"}, {Name: "direct"}, {Name: "ioengine"},
+		{Name: "bs"},
+		{Name: "name"},
+		{Name: "filename"},
+		{Name: "direct"},
+		{Name: "ioengine"},
 		// numbers out of their range
 		option("numjobs", "0"), option("numjobs", "-1"), option("numjobs", "100000000"), option("rwmixread", "101"), option("nice", "-21"), option("direct", "2"),
 		option("size", "16GiB"), option("bs", "4Ki"), option("iodepth", "99999999"),

@@ -15,7 +15,7 @@ func clockHandler(next handler, clock *clock) handler {
 	return func(ctx context.Context, c call) (answer, error) {
 		a, err := next(ctx, c)
 		if err == nil && !a.date.IsZero() {
-			ahead := time.Now().Sub(a.date)
+			ahead := time.Since(a.date)
 			clock.ahead.Store(&ahead)
 		}
 		return a, err

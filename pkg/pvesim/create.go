@@ -25,7 +25,7 @@ func createVM(k *call) (any, error) {
 	v := k.newVM(id, k.node())
 	v.config["lock"] = "create" // claimed before the worker is forked: stays when there is none (qemu-server 9.2.6, API2/Qemu.pm:1374)
 	k.vms[id] = v
-	build := func(w *worker) error {
+	build := func(w *worker) error { //nolint:unparam // a step
 		draft := k.newVM(id, k.node()) // the file is written when everything is made
 		w.try(k.undoCreate(draft), append(k.buildSteps(draft, set), func(*worker) error {
 			k.finishCreate(draft, set)
@@ -44,7 +44,7 @@ func createVM(k *call) (any, error) {
 		return nil
 	}
 	// Whatever fails, the claimed configuration goes (API2/Qemu.pm, create_vm: unlink in the worker).
-	unclaim := func(w *worker, err error) error {
+	unclaim := func(_ *worker, err error) error {
 		if k.vms[id] == v {
 			delete(k.vms, id)
 		}

@@ -245,7 +245,7 @@ func (c *Cluster) buildDisk(owner *vm, value string) (string, error) {
 	st, unknown := c.storageOn(owner.node, name)
 	size, isSize := parseGiB(gib)
 	if !ok || unknown != nil || !isSize {
-		return value, nil // a volume that exists, or a drive without one
+		return value, nil //nolint:nilerr // a volume that exists, or a drive without one
 	}
 	v, err := st.add(st.freeName(owner.id), owner.id, size, c.clock)
 	if err != nil {

@@ -111,12 +111,12 @@ func fioReports(file File) ([]foundReport, error) {
 }
 
 // name gives the workload a name and a block that no earlier one of the file has.
-func (f *foundReport) name(earlier []foundReport) {
-	job := f.report.Jobs[0]
+func (found *foundReport) name(earlier []foundReport) {
+	job := found.report.Jobs[0]
 	base := cmp.Or(job.Name, "unnamed")
-	f.workload, f.block = base, 1
+	found.workload, found.block = base, 1
 	for n := 2; ; n++ {
-		same := func(e foundReport) bool { return e.workload == f.workload }
+		same := func(e foundReport) bool { return e.workload == found.workload }
 		at := slices.IndexFunc(earlier, same)
 		if at < 0 {
 			return
@@ -124,12 +124,12 @@ func (f *foundReport) name(earlier []foundReport) {
 		if maps.Equal(earlier[at].report.Jobs[0].Options, job.Options) {
 			for _, e := range earlier {
 				if same(e) {
-					f.block++
+					found.block++
 				}
 			}
 			return
 		}
-		f.workload = fmt.Sprintf("%s-%d", base, n)
+		found.workload = fmt.Sprintf("%s-%d", base, n)
 	}
 }
 

@@ -58,8 +58,10 @@ func write(path, workspace string, files Files) (image []byte, err error) {
 		return nil, err
 	}
 	for _, part := range []struct{ name, text string }{
-		{"user-data", files.UserData}, {"meta-data", files.MetaData},
-		{"network-config", files.NetworkConfig}, {"vendor-data", files.VendorData},
+		{"user-data", files.UserData},
+		{"meta-data", files.MetaData},
+		{"network-config", files.NetworkConfig},
+		{"vendor-data", files.VendorData},
 	} {
 		if part.text == "" {
 			continue

@@ -94,6 +94,7 @@ func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenInt
 		nameless.tasks = pve.TaskFilter{Type: map[journal.Op]string{
 			journal.OpUpload: "imgcopy", journal.OpDownload: "download", journal.OpFree: "imgdel",
 		}[intent.Op]}
+	default: // all tasks of the VM
 	}
 	if _, err := e.awaitTasks(ctx, nameless); err != nil {
 		return "", err

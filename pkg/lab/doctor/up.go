@@ -100,11 +100,11 @@ func (f *Facts) lookAtUp(ctx context.Context) {
 func (f *Facts) driftOf(ctx context.Context, vm labspec.VM, ref pve.VMRef) error {
 	status, err := f.API.VMStatus(ctx, ref)
 	if err != nil || !status.Running() {
-		return nil
+		return nil //nolint:nilerr // another check says so
 	}
 	config, err := f.API.VMConfig(ctx, ref)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // another check says so
 	}
 	mark, ok := inventory.ParseMark(config.Description())
 	if !ok || mark.Lab != f.Lab.Name || mark.VM != vm.Name {

@@ -214,7 +214,7 @@ func TestMissing(t *testing.T) {
 
 func TestMissingErrorSaysWhatAndHow(t *testing.T) {
 	list := List{{"/pool/p", "VM.Audit", "read the VMs"}, {"/storage/s", "C", "hold"}, {"/storage/s", "D", "fill"}}
-	err := error(&MissingError{TokenID: token, Missing: list})
+	err := &MissingError{TokenID: token, Missing: list}
 	const want = `the token labctl@pve!run lacks VM.Audit on /pool/p, which it needs to read the VMs
 the token labctl@pve!run lacks C, D on /storage/s, which it needs: C to hold; D to fill
 give it, as root on the server:
@@ -222,8 +222,8 @@ give it, as root on the server:
   pveum acl modify /pool/p --users labctl@pve --tokens 'labctl@pve!run' --roles LabctlVM
   pveum role modify LabctlStore --append 1 --privs 'C D' || pveum role add LabctlStore --privs 'C D'
   pveum acl modify /storage/s --users labctl@pve --tokens 'labctl@pve!run' --roles LabctlStore`
-	if err == nil || cmp.Diff(want, err.Error()) != "" {
-		t.Errorf("(-want +got)\n%s", cmp.Diff(want, fmt.Sprint(err)))
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

@@ -15,10 +15,10 @@ func mappings(template inventory.Config, major int) []string {
 	for _, key := range slices.Sorted(maps.Keys(template.Raw)) {
 		value := template.Raw[key]
 		switch kind := strings.TrimRight(key, "0123456789"); {
-		case kind == "usb" && option(value, "mapping") != "":
-			paths = append(paths, "/mapping/usb/"+option(value, "mapping"))
-		case kind == "hostpci" && option(value, "mapping") != "":
-			paths = append(paths, "/mapping/pci/"+option(value, "mapping"))
+		case kind == "usb" && mappingOf(value) != "":
+			paths = append(paths, "/mapping/usb/"+mappingOf(value))
+		case kind == "hostpci" && mappingOf(value) != "":
+			paths = append(paths, "/mapping/pci/"+mappingOf(value))
 		case kind == "virtiofs":
 			first, _, _ := strings.Cut(value, ",")
 			paths = append(paths, "/mapping/dir/"+strings.TrimPrefix(first, "dirid="))
@@ -39,10 +39,10 @@ func (n Needs) WithCPUModel(template inventory.Config) Needs {
 	return n
 }
 
-// option is an option of a value such as "mapping=gpu,pcie=1", "" when it is not there.
-func option(value, key string) string {
+// mappingOf is the mapping that a value such as "mapping=gpu,pcie=1" names, or "".
+func mappingOf(value string) string {
 	for part := range strings.SplitSeq(value, ",") {
-		if text, ok := strings.CutPrefix(part, key+"="); ok {
+		if text, ok := strings.CutPrefix(part, "mapping="); ok {
 			return text
 		}
 	}

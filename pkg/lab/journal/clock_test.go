@@ -24,8 +24,12 @@ func TestNoteAhead(t *testing.T) {
 		ahead, want time.Duration
 		entries     int
 	}{
-		{0, 0, 1}, {-time.Hour, 0, 1}, {9 * time.Second, 0, 1}, // clocks that agree, or ours is behind: no entry
-		{time.Hour, time.Hour, 2}, {time.Hour + time.Second, time.Hour, 2}, {time.Minute, time.Hour, 2},
+		{0, 0, 1},
+		{-time.Hour, 0, 1},
+		{9 * time.Second, 0, 1}, // clocks that agree, or ours is behind: no entry
+		{time.Hour, time.Hour, 2},
+		{time.Hour + time.Second, time.Hour, 2},
+		{time.Minute, time.Hour, 2},
 		{2 * time.Hour, 2 * time.Hour, 3},
 	}
 	for _, step := range steps {

@@ -283,6 +283,7 @@ func (s *State) close(outcome Outcome) {
 		vm.Done = append(vm.Done, s.Open[at].Op)
 	case ResultFailed:
 		vm.Failed = append(vm.Failed, s.Open[at].Op)
+	case ResultRefused, ResultUnknown: // nothing was changed; nothing is known
 	}
 	s.Open = slices.Delete(s.Open, at, at+1)
 }

@@ -234,9 +234,11 @@ func TestLocalStorageRestrictions(t *testing.T) {
 		shared      bool // the template's disks are on shared storage
 		problem     string
 	}{
-		"no copy on a node": {", replicas: [{node: pve2, vmid: 9002}, {node: pve3, vmid: 9003}]", "", false,
+		"no copy on a node": {
+			", replicas: [{node: pve2, vmid: 9002}, {node: pve3, vmid: 9003}]", "", false,
 			"template 9000 on node pve2: it is on node pve, and its disk ide2 is on storage zfs, which the two nodes do not share: " +
-				"build a copy there with `labctl template build --node pve2 --vmid VMID`, and name it in template.replicas"},
+				"build a copy there with `labctl template build --node pve2 --vmid VMID`, and name it in template.replicas",
+		},
 		"copies swapped":    {"{node: pve2, vmid: 9002}, {node: pve3, vmid: 9003}", "{node: pve2, vmid: 9003}, {node: pve3, vmid: 9002}", false, "it is on node pve3"},
 		"unknown node":      {"spread: [pve, pve2, pve3]", "spread: [pve, pve4]", false, "pve4"},
 		"by name":           {"{vmid: 9000, replicas: [{node: pve2, vmid: 9002}, {node: pve3, vmid: 9003}]}", "{name: ubuntu-2204}", false, ""},

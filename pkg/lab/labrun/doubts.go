@@ -40,14 +40,16 @@ func (e *ElsewhereError) Error() string {
 
 // refused is why nothing of the lab is removed: what the person at work says contradicts what is known.
 func refused(lab string, all []teardown.Known) error {
-	for _, known := range teardown.With(all, teardown.Refuse) {
-		if known.Word == teardown.Leave {
-			return fmt.Errorf("--leave %d contradicts the VM's notes, which say that it belongs to lab %s; nothing was removed; drop --leave, or delete labctl's line from the notes",
-				known.Ref.ID, lab)
-		}
-		return fmt.Errorf("--take %d: %s; nothing was removed", known.Ref.ID, known.Row.Because)
+	all = teardown.With(all, teardown.Refuse)
+	if len(all) == 0 {
+		return nil
 	}
-	return nil
+	first := all[0]
+	if first.Word == teardown.Leave {
+		return fmt.Errorf("--leave %d contradicts the VM's notes, which say that it belongs to lab %s; nothing was removed; drop --leave, or delete labctl's line from the notes",
+			first.Ref.ID, lab)
+	}
+	return fmt.Errorf("--take %d: %s; nothing was removed", first.Ref.ID, first.Row.Because)
 }
 
 // reported turns the decisions to report into errors with an operator's commands.

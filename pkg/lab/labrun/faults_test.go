@@ -139,7 +139,7 @@ func (r agentReady) Await(ctx context.Context, vm change.VM) (map[string]string,
 // liveWith lives through up and down with one fault.
 func liveWith(t *testing.T, base string, major int, fault pvesim.Fault) (end ending, err error) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, mkErr := os.MkdirTemp(base, "life")
+		dir, mkErr := os.MkdirTemp(base, "life") //nolint:usetesting // thousands of lives: each goes when it ends
 		if mkErr != nil {
 			err = mkErr
 			return

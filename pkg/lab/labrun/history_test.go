@@ -377,7 +377,7 @@ func TestRandomHistories(t *testing.T) {
 	for lived < wanted {
 		rapid.Check(t, func(t2 *rapid.T) {
 			h := drawHistory(t2)
-			dir, err := os.MkdirTemp(base, "history")
+			dir, err := os.MkdirTemp(base, "history") //nolint:usetesting // thousands of lives: each goes when it ends
 			if err != nil {
 				t2.Fatal(err)
 			}

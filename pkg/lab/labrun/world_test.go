@@ -58,7 +58,7 @@ func (t *talk) said(text string) bool {
 func stateBase(t testing.TB) string {
 	t.Helper()
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		if dir, err := os.MkdirTemp("/dev/shm", "labrun"); err == nil {
+		if dir, err := os.MkdirTemp("/dev/shm", "labrun"); err == nil { //nolint:usetesting // t.TempDir is on a disk
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			return dir
 		}

@@ -49,6 +49,7 @@ func steps(known Known) []plan.Step {
 		return []plan.Step{plan.Prove{LookOnly: true}}
 	case ProveBeside:
 		return []plan.Step{plan.Prove{Beside: true}}
+	case Keep, Ignore, Report, Refuse:
 	}
 	return nil
 }

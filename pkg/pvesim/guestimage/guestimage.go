@@ -79,6 +79,9 @@ func Find(cache string) (Image, error) {
 	return image, nil
 }
 
+// maxVirtualBytes is more than any cloud image has: what a damaged or hostile header says is not believed.
+const maxVirtualBytes = 16 << 40
+
 // Open takes a cloud image that the user has, in the format qcow2 or raw.
 func Open(path string) (Image, error) {
 	path, err := filepath.Abs(path)
@@ -101,7 +104,11 @@ func Open(path string) (Image, error) {
 		return Image{}, fmt.Errorf("opening the image %s: it is no disk image: %w", path, err)
 	}
 	if string(header[:4]) == "QFI\xfb" {
-		image.Format, image.VirtualBytes = "qcow2", int64(binary.BigEndian.Uint64(header[24:]))
+		size := binary.BigEndian.Uint64(header[24:])
+		if size > maxVirtualBytes {
+			return Image{}, fmt.Errorf("opening the image %s: its disk has %d bytes, at most %d are taken", path, size, uint64(maxVirtualBytes))
+		}
+		image.Format, image.VirtualBytes = "qcow2", int64(size)
 	}
 	return image, nil
 }

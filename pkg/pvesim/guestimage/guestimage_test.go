@@ -1,6 +1,7 @@
 package guestimage
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -15,6 +16,8 @@ func TestOpen(t *testing.T) {
 	qcow2 := make([]byte, 64)
 	copy(qcow2, "QFI\xfb")
 	binary.BigEndian.PutUint64(qcow2[24:], 3<<30)
+	negative := bytes.Clone(qcow2)
+	binary.BigEndian.PutUint64(negative[24:], 1<<63)
 	tests := map[string]struct {
 		content []byte
 		format  string
@@ -22,6 +25,7 @@ func TestOpen(t *testing.T) {
 	}{
 		"qcow2":     {qcow2, "qcow2", 3 << 30},
 		"raw":       {make([]byte, 1<<20), "raw", 1 << 20},
+		"negative":  {negative, "", 0},
 		"too short": {[]byte("QFI\xfb"), "", 0},
 	}
 	for name, test := range tests {

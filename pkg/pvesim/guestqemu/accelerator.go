@@ -82,7 +82,7 @@ func runProbe(ctx context.Context, accelerator string, limit time.Duration) (sai
 	for {
 		if said, _ := os.ReadFile(serial); bytes.Contains(said, []byte(probeWord)) {
 			cancel()
-			<-ended
+			<-ended //nolint:errcheck // it was killed
 			return said, nil
 		}
 		select {
