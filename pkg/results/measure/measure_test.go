@@ -22,7 +22,7 @@ func latency(ns int64) fio.Latency {
 func twoJobs() *fio.Report {
 	job := func(ns int64, clones time.Duration) fio.JobResult {
 		return fio.JobResult{
-			Runtime: clones * 2 * time.Second, UsrCPU: fio.Known(10), SysCPU: fio.Known(30), ContextSwitches: fio.Known(7),
+			Runtime: clones * 2 * time.Second, UsrCPU: fio.Known(10), SysCPU: fio.Known(30), ContextSwitches: fio.Known(7), MajorFaults: fio.Known(2),
 			Write: fio.Flow{
 				IOPS: fio.Known(100), BytesPerSec: fio.Known(409600), IOBytes: fio.Known(8192), TotalIOs: fio.Known(2),
 				ShortIOs: fio.Known(1), DropIOs: fio.Known(3), Runtime: 2 * time.Second,
@@ -42,7 +42,7 @@ func TestTable(t *testing.T) {
 		"clat_mean": 27500, "clat_p50": 9000, "clat_p90": 90000, "clat_p95": 90000, "clat_p99": 90000, "clat_p99_9": 90000, "clat_p99_99": 90000,
 		"clat_max": 90000, "slat_mean": 55000, "slat_max": 180000,
 		"syncs": 4, "sync_mean": 2750000, "sync_p99": 9000000, "sync_p99_9": 9000000, "sync_max": 9000000,
-		"cpu_usr": 50, "cpu_sys": 150, "cpu_per_io": 1e9, "context_switches": 14,
+		"cpu_usr": 50, "cpu_sys": 150, "cpu_per_io": 1e9, "context_switches": 14, "major_faults": 4,
 		"depth_1": 60, "depth_2": 40, "depth_4": 0, "depth_8": 0, "depth_16": 0, "depth_32": 0, "depth_64": 0,
 		"runtime": 2e9,
 	}

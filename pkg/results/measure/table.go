@@ -35,6 +35,7 @@ var table = []Metric{
 	{ID: "cpu_sys", Name: "CPU sys", Unit: percent, Better: Lower, Process: true, from: cpu(func(j fio.JobResult) fio.Value { return j.SysCPU })},
 	{ID: "cpu_per_io", Name: "CPU per I/O", Unit: nanoseconds, Better: Lower, Process: true, from: cpuPerIO},
 	{ID: "context_switches", Name: "context switches", Unit: count, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) fio.Value { return j.ContextSwitches })},
+	{ID: "major_faults", Name: "major page faults", Unit: count, Better: Lower, Process: true, from: ofJobs(func(j fio.JobResult) fio.Value { return j.MajorFaults })},
 
 	depth(1), depth(2), depth(4), depth(8), depth(16), depth(32), depth(64),
 
