@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -44,6 +45,8 @@ type app struct {
 	talk   *ui.Progress
 	log    *slog.Logger
 	cancel context.CancelFunc
+	// document is what the command printed with --output json, until it ends.
+	document bytes.Buffer
 }
 
 // flags are the global flags.
@@ -180,8 +183,17 @@ func (a *app) store() (*results.Store, error) { return results.Open(a.flags.resu
 // json says whether results are wanted as one JSON document.
 func (a *app) json() bool { return a.flags.output == outputJSON }
 
-// print writes to standard output.
+// print writes to standard output; with --output json when the command has ended.
 func (a *app) print(write func(io.Writer) error) error {
+	if !a.json() {
+		return a.printNow(write)
+	}
+	a.progress().Status(nil)
+	return write(&a.document)
+}
+
+// printNow writes to standard output at once.
+func (a *app) printNow(write func(io.Writer) error) error {
 	a.progress().Status(nil)
 	return write(a.Out)
 }

@@ -72,6 +72,9 @@ func (a *app) invoke(ctx context.Context) int {
 	if err != nil && a.config == nil {
 		err = &usageError{err} // no command has begun: the command line or the configuration is wrong
 	}
+	if a.wantsJSON() {
+		err = errors.Join(err, a.printDocument(ctx, err))
+	}
 	if err != nil {
 		a.printError(ctx, err)
 	}
@@ -118,21 +121,26 @@ func isLeftover(err error) bool {
 // printError prints every line of the error once; a joined error has one for each cause. That the user interrupted is
 // said by one line, not by every package that noticed.
 func (a *app) printError(ctx context.Context, err error) {
-	if isInterrupt(ctx) && onlyInterrupts(err) {
-		fmt.Fprintln(a.Err, "labctl: interrupted")
-		return
-	}
-	seen := map[string]bool{}
-	for line := range strings.Lines(err.Error()) {
-		line = a.spellOut(strings.TrimRight(line, "\n"))
+	for _, line := range a.errorLines(ctx, err) {
 		if !strings.HasPrefix(line, " ") {
 			line = "labctl: " + line
 		}
-		if !seen[line] {
-			fmt.Fprintln(a.Err, line)
-		}
-		seen[line] = true
+		fmt.Fprintln(a.Err, line)
 	}
+}
+
+// errorLines are the lines of an error, each once, with the commands to type.
+func (a *app) errorLines(ctx context.Context, err error) []string {
+	if isInterrupt(ctx) && onlyInterrupts(err) {
+		return []string{"interrupted"}
+	}
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = a.spellOut(strings.TrimRight(line, "\n")); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // isInterrupt says that a signal ended the invocation, and not its deadline.

@@ -114,6 +114,9 @@ func (a *app) format(output outputFlags) (report.Format, error) {
 
 // writeTo writes to the file, or to standard output when there is no path. What people could not see is shown.
 func (a *app) writeTo(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return a.print(write)
+	}
 	return a.writeRaw(path, func(w io.Writer) error { return write(visible.NewWriter(w)) })
 }
 
@@ -121,7 +124,7 @@ func (a *app) writeTo(path string, write func(io.Writer) error) error {
 // all of it is written, and not before.
 func (a *app) writeRaw(path string, write func(io.Writer) error) error {
 	if path == "" {
-		return a.print(func(w io.Writer) error {
+		return a.printNow(func(w io.Writer) error {
 			if filter, ok := w.(*visible.Writer); ok {
 				w = filter.Raw()
 			}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -154,9 +153,9 @@ func reportFailure(flags serveFlags, err error) error {
 
 // showSandbox prints how other programs reach the sandbox.
 func (a *app) showSandbox(info sandbox.Info) error {
-	return a.print(func(w io.Writer) error {
+	return a.printNow(func(w io.Writer) error {
 		if a.json() {
-			return json.NewEncoder(w).Encode(info)
+			return writeJSON(w, info)
 		}
 		_, err := fmt.Fprintf(w, `Proxmox VE %d sandbox (process %d)
   url           %s
