@@ -2,6 +2,7 @@ package pkg_test
 
 import (
 	"go/ast"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -21,6 +22,17 @@ func jsonTags(s source) (offenders []string) {
 	if s.test || foreign {
 		return nil
 	}
+	for name, field := range jsonNames(s) {
+		if !snakeCase.MatchString(name) {
+			offenders = append(offenders, s.offence(field, "JSON name %q is not in snake_case", name))
+		}
+	}
+	return offenders
+}
+
+// jsonNames are the names in JSON of the fields of a file's structs.
+func jsonNames(s source) map[string]*ast.Field {
+	names := map[string]*ast.Field{}
 	ast.Inspect(s.syntax, func(node ast.Node) bool {
 		field, ok := node.(*ast.Field)
 		if !ok || field.Tag == nil {
@@ -28,12 +40,12 @@ func jsonTags(s source) (offenders []string) {
 		}
 		text, err := strconv.Unquote(field.Tag.Value)
 		name, _, _ := strings.Cut(reflect.StructTag(text).Get("json"), ",")
-		if err == nil && name != "" && name != "-" && !snakeCase.MatchString(name) {
-			offenders = append(offenders, s.offence(field, "JSON name %q is not in snake_case", name))
+		if err == nil && name != "" && name != "-" {
+			names[name] = field
 		}
 		return true
 	})
-	return offenders
+	return names
 }
 
 func TestJSONNames(t *testing.T) {
@@ -45,5 +57,23 @@ func TestJSONNames(t *testing.T) {
 	bad := parse("pkg/cli/a.go", "package a\ntype t struct{ A int `json:\"someName,omitempty\"`; B int `json:\"some_name\"` }")
 	if got := jsonTags(bad); len(got) != 1 {
 		t.Errorf("found %q, want one offender", got)
+	}
+}
+
+// TestJSONIsDocumented wants every field that a command prints to stand in the page about JSON.
+func TestJSONIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sources(t) {
+		if s.pkg != "pkg/cli" || s.test {
+			continue
+		}
+		for name, field := range jsonNames(s) {
+			if !regexp.MustCompile("[`.]" + name + "(\\[\\])?`").Match(page) {
+				t.Errorf("%s: docs/json.md does not have `%s`", s.at(field.Pos()), name)
+			}
+		}
 	}
 }
