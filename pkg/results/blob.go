@@ -16,17 +16,22 @@ import (
 // maxWindow bounds the memory of unpacking; what compress writes needs less.
 const maxWindow = 32 << 20
 
+// newPacker makes what pack compresses with. It has large tables, so that one is made for a run.
+func newPacker() (*zstd.Encoder, error) {
+	packer, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	if err != nil {
+		return nil, fmt.Errorf("compressing raw data: %w", err)
+	}
+	return packer, nil
+}
+
 // pack compresses data and returns the reference to it.
-func pack(data []byte) (Blob, []byte, error) {
+func pack(packer *zstd.Encoder, data []byte) (Blob, []byte, error) {
 	if len(data) > maxBlob {
 		return Blob{}, nil, fmt.Errorf("storing %d bytes: at most %d are kept", len(data), maxBlob)
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-	if err != nil {
-		return Blob{}, nil, fmt.Errorf("compressing raw data: %w", err)
-	}
-	packed := encoder.EncodeAll(data, nil)
-	return Blob{SHA256: hashOf(data), SizeBytes: int64(len(data)), PackedSHA256: hashOf(packed)}, packed, encoder.Close()
+	packed := packer.EncodeAll(data, nil)
+	return Blob{SHA256: hashOf(data), SizeBytes: int64(len(data)), PackedSHA256: hashOf(packed)}, packed, nil
 }
 
 // unpackTo writes the content of a packed blob, which is at most this long, to w.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
+	"strconv"
 )
 
 // Files of every version up to the present one are read for ever: here is what tells the versions apart. Files of
@@ -18,41 +20,64 @@ func (e *NewerError) Error() string {
 	return fmt.Sprintf("was written by a newer labctl (schema version %d, this one reads up to %d)", e.Schema, SchemaVersion)
 }
 
-// head is what every file of a run has.
-type head struct {
-	SchemaVersion int    `json:"schema_version"`
-	Run           string `json:"run"` // in all but the manifest
-	ID            string `json:"id"`  // in the manifest
+// owned is a file of a run.
+type owned interface {
+	owner() string // the ID of the run
 }
 
-// decode reads a file of the run id into what its version asks for, and returns the version.
-func decode(data []byte, id string, into func(schema int) any) error {
-	var h head
-	if err := json.Unmarshal(data, &h); err != nil {
-		return fmt.Errorf("is torn or not ours, %d bytes: %w", len(data), err)
+func (r *Run) owner() string          { return r.ID }
+func (r *trialRecord) owner() string  { return r.Run }
+func (r *trialRecord1) owner() string { return r.Run }
+func (e *ending) owner() string       { return e.Run }
+
+// versionAtHead finds the version where labctl writes it, so that a file need not be parsed twice.
+var versionAtHead = regexp.MustCompile(`^\{\s*(?:"sha256": "[0-9a-f]{64}",\s*)?"schema_version": (\d{1,9}),`)
+
+// schemaOf is the schema version of a file; 0 when it has none.
+func schemaOf(data []byte) (int, error) {
+	if match := versionAtHead.FindSubmatch(data); match != nil {
+		return strconv.Atoi(string(match[1]))
 	}
+	var head struct {
+		SchemaVersion int `json:"schema_version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return 0, tornError(data, err)
+	}
+	return head.SchemaVersion, nil
+}
+
+func tornError(data []byte, err error) error {
+	return fmt.Errorf("is torn or not ours, %d bytes: %w", len(data), err)
+}
+
+// decode reads a file of the run id into what its version asks for.
+func decode(data []byte, id string, into func(schema int) owned) error {
+	schema, err := schemaOf(data)
 	switch {
-	case h.SchemaVersion < 1:
+	case err != nil:
+		return err
+	case schema < 1:
 		return errors.New("is not a file of labctl: it has no schema_version")
-	case h.SchemaVersion > SchemaVersion:
-		return &NewerError{Schema: h.SchemaVersion}
-	case h.Run != id && h.ID != id:
-		return fmt.Errorf("belongs to run %q", h.Run+h.ID)
+	case schema > SchemaVersion:
+		return &NewerError{Schema: schema}
 	}
-	if h.SchemaVersion > 1 {
-		if err := checkSum(data); err != nil {
-			return err
-		}
+	if schema > 1 {
+		err = checkSum(data)
 	}
-	if err := json.Unmarshal(data, into(h.SchemaVersion)); err != nil {
-		return fmt.Errorf("is torn or not ours, %d bytes: %w", len(data), err)
+	file := into(schema)
+	if parseErr := json.Unmarshal(data, file); parseErr != nil {
+		return tornError(data, parseErr)
 	}
-	return nil
+	if err == nil && file.owner() != id {
+		err = fmt.Errorf("belongs to run %q", file.owner())
+	}
+	return err
 }
 
 func decodeManifest(data []byte, id string) (*Run, error) {
 	var run Run
-	if err := decode(data, id, func(int) any { return &run }); err != nil { // schema 1 has less in it
+	if err := decode(data, id, func(int) owned { return &run }); err != nil { // schema 1 has less in it
 		return nil, err
 	}
 	run.Status = StatusInterrupted
@@ -64,7 +89,7 @@ func decodeTrial(file string, data []byte, id string) (Trial, error) {
 	var record trialRecord
 	var old trialRecord1
 	schema := SchemaVersion
-	err := decode(data, id, func(version int) any {
+	err := decode(data, id, func(version int) owned {
 		if schema = version; version == 1 {
 			return &old
 		}
@@ -86,7 +111,7 @@ func decodeTrial(file string, data []byte, id string) (Trial, error) {
 
 func decodeEnding(data []byte, id string) (*ending, error) {
 	var end ending
-	if err := decode(data, id, func(int) any { return &end }); err != nil { // schema 1 has less in it
+	if err := decode(data, id, func(int) owned { return &end }); err != nil { // schema 1 has less in it
 		return nil, err
 	}
 	return &end, nil

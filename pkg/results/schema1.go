@@ -11,6 +11,7 @@ import (
 
 // trialRecord1 is a trial's file of schema 1. A number that fio did not report was 0 there.
 type trialRecord1 struct {
+	Run        string    `json:"run"`
 	Seq        int       `json:"seq"`
 	Block      int       `json:"block"`
 	Target     string    `json:"target"`

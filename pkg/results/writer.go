@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"labctl/pkg/internal/atomicfile"
 )
 
@@ -25,6 +27,7 @@ type Writer struct {
 	seq      int             // of the trial that began last
 	failed   int
 	endings  int
+	packer   *zstd.Encoder // nil until it is needed
 }
 
 // trialRecord is the content of a trial's file: the trial, and whose it is.
@@ -142,13 +145,20 @@ func (w *Writer) unlock() error {
 		return nil
 	}
 	lock := w.lock
-	w.lock = nil
+	w.lock, w.packer = nil, nil
 	return lock.Close()
 }
 
 // putBlob stores data and returns the reference to it.
 func (w *Writer) putBlob(data []byte) (Blob, error) {
-	blob, packed, err := pack(data)
+	if w.packer == nil {
+		packer, err := newPacker()
+		if err != nil {
+			return Blob{}, err
+		}
+		w.packer = packer
+	}
+	blob, packed, err := pack(w.packer, data)
 	if err != nil {
 		return Blob{}, err
 	}

@@ -174,8 +174,11 @@ func (s *Set) Extra() []Metric {
 	var extra []Metric
 	for _, values := range s.Values {
 		for id := range values {
-			inTable := func(m Metric) bool { return m.ID == id }
-			if m, ok := askedPercentile(id); ok && !slices.ContainsFunc(table, inTable) && !slices.ContainsFunc(extra, inTable) {
+			same := func(m Metric) bool { return m.ID == id }
+			if slices.ContainsFunc(table, same) || slices.ContainsFunc(extra, same) {
+				continue
+			}
+			if m, ok := askedPercentile(id); ok {
 				extra = append(extra, m)
 			}
 		}
