@@ -113,7 +113,7 @@ func NewDocument(run *results.Run, o Options) Document {
 	table := compare.Tabulate(run)
 	d := Document{
 		SchemaVersion: SchemaVersion,
-		Warning:       compare.SandboxWarning(run),
+		Warning:       compare.Warning(run),
 		Run:           runInfo(run),
 		Targets:       append([]results.Target{}, table.Targets...),
 		Metrics:       []Metric{},

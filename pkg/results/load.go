@@ -18,7 +18,9 @@ func readRun(dir, id string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.run, r.problem()
+	problem := r.problem()
+	r.run.Damage = r.damage
+	return r.run, problem
 }
 
 // runReader collects one run and what is wrong with its folder.

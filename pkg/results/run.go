@@ -71,6 +71,8 @@ type Run struct {
 	Trials   []Trial   `json:"trials,omitempty"`
 	Overhead *Overhead `json:"overhead,omitempty"`
 	Notes    []string  `json:"notes,omitempty"`
+	// Damage is what of the run's files is not as it was written; the rest of the run is here.
+	Damage []Damage `json:"-"`
 	// PassedOver are files of the run that a newer labctl wrote: this one cannot read them.
 	PassedOver []string `json:"-"`
 }

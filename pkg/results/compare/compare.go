@@ -79,7 +79,7 @@ type BestVM struct {
 func Compare(a, b Selection) Comparison {
 	a, b = sameTarget(a, b)
 	tables := sides{a: Tabulate(a.Run), b: Tabulate(b.Run), pairs: pairs(a, b)}
-	c := Comparison{Warning: sandboxWarning(a, b), A: a.side(), B: b.side(), Workloads: []Workload{}}
+	c := Comparison{Warning: warningOf(a, b), A: a.side(), B: b.side(), Workloads: []Workload{}}
 	for _, name := range union(tables.a.Workloads, tables.b.Workloads, func(w NamedShape) string { return w.Name }) {
 		w := tables.workload(name)
 		if a.Target == "" && b.Target == "" && results.IsBlog(a.Run) && results.IsBlog(b.Run) {

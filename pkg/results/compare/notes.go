@@ -2,14 +2,43 @@ package compare
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"labctl/pkg/results"
 )
 
-// SandboxWarning is what must be read before any number of a run; empty for a run on a real Proxmox VE.
-func SandboxWarning(run *results.Run) string {
+// Warning is what must be read before any number of a run: that its files are not as they were written, and that it was
+// not measured on a real Proxmox VE.
+func Warning(run *results.Run) string {
+	damage := damageWarning(run)
+	sandbox := sandboxWarning(run)
+	if damage == "" || sandbox == "" {
+		return damage + sandbox
+	}
+	return damage + " " + sandbox
+}
+
+// maxNamed is how many damaged files are named; `labctl results verify` names all.
+const maxNamed = 3
+
+func damageWarning(run *results.Run) string {
+	if len(run.Damage) == 0 {
+		return ""
+	}
+	var named []string
+	for _, d := range run.Damage[:min(len(run.Damage), maxNamed)] {
+		named = append(named, filepath.Base(d.Path)+" "+d.Problem)
+	}
+	text := fmt.Sprintf("DAMAGED: %d file(s) of run %s are not as they were written: %s", len(run.Damage), run.ID, strings.Join(named, "; "))
+	if len(run.Damage) > maxNamed {
+		text += "; and more"
+	}
+	return text + "."
+}
+
+func sandboxWarning(run *results.Run) string {
 	switch run.Provenance.Sandbox {
 	case "":
 		return ""
@@ -22,8 +51,8 @@ func SandboxWarning(run *results.Run) string {
 	}
 }
 
-func sandboxWarning(a, b Selection) string {
-	wa, wb := SandboxWarning(a.Run), SandboxWarning(b.Run)
+func warningOf(a, b Selection) string {
+	wa, wb := Warning(a.Run), Warning(b.Run)
 	switch {
 	case wa == wb:
 		return wa
