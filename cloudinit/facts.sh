@@ -81,4 +81,18 @@ if [ -n "$disk" ]; then
 	fact write_cache "$(first "$disk/queue/write_cache")"
 fi
 
+# A host without ZFS has none of these; so has one that does not let the user ask.
+fact zfs_version "$(first $sys/module/zfs/version)"
+fact zfs_arc_max_bytes "$(awk '$1 == "c_max" { print $3 }' $proc/spl/kstat/zfs/arcstats 2>/dev/null)"
+if [ "$(of_directory fstype)" = zfs ]; then
+	dataset=$(of_directory source)
+	pool=${dataset%%/*}
+	for property in recordsize compression sync; do
+		fact "zfs_$property" "$(zfs get -H -o value "$property" "$dataset" 2>/dev/null)"
+	done
+	fact zfs_ashift "$(zpool get -H -o value ashift "$pool" 2>/dev/null)"
+	# The names below the pool's own: mirror-0 vdb vdc.
+	fact zfs_layout "$(zpool status "$pool" 2>/dev/null | awk '$1 == "NAME" { table = 1; next } table && NF == 0 { exit } table && line++ { print $1 }')"
+fi
+
 fact time "$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)"

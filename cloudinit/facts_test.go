@@ -112,6 +112,26 @@ func TestFactsKind(t *testing.T) {
 	}
 }
 
+// TestFactsOfZFS: what a dataset's speed depends on. The status is that of a real pool (zpool 2.3.2).
+func TestFactsOfZFS(t *testing.T) {
+	s := newTarget(t)
+	s.fake("df", `case "$*" in *source*) echo Filesystem; echo tank/bench ;; *fstype*) echo Type; echo zfs ;; *) echo Avail; echo 1024 ;; esac`)
+	s.fake("zfs", `case "$*" in "get -H -o value recordsize tank/bench") echo 128K ;; "get -H -o value compression tank/bench") echo on ;; *) echo standard ;; esac`)
+	s.fake("zpool", `[ "$1 $5 $6" != "get ashift tank" ] || echo 12
+[ "$1 $2" != "status tank" ] || printf '  pool: tank\n state: ONLINE\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\ttank        ONLINE       0     0     0\n\t  mirror-0  ONLINE       0     0     0\n\t    vdb     ONLINE       0     0     0\n\t    vdc     ONLINE       0     0     0\n\nerrors: No known data errors\n'`)
+	s.write("sys/module/zfs/version", "2.3.2-1\n")
+	s.write("proc/spl/kstat/zfs/arcstats", "9 1 0x01 147 39984 1 2\nname                            type data\nc_min                           4    100\nc_max                           4    4294967296\n")
+	facts := s.facts()
+	for key, want := range map[string]string{
+		"zfs_recordsize": "128K", "zfs_compression": "on", "zfs_sync": "standard", "zfs_ashift": "12", "zfs_layout": "mirror-0 vdb vdc",
+		"zfs_version": "2.3.2-1", "zfs_arc_max_bytes": "4294967296",
+	} {
+		if facts[key] != want {
+			t.Errorf("%s is %q, want %q", key, facts[key], want)
+		}
+	}
+}
+
 // TestFactsDegrade: what a target lacks is left out, and the rest still comes.
 func TestFactsDegrade(t *testing.T) {
 	s := newTarget(t)
