@@ -80,9 +80,9 @@ suite:
   blocks: 3 # every workload so often on every target, in random order
   rest: 5s
   workloads:
-    - name: randwrite-4k
-      fio: {ioengine: posixaio, rw: randwrite, bs: 4k, size: 1g, iodepth: 1, runtime: 20, time_based: , end_fsync: 1}
-    - name: write-1m
-      fio: {ioengine: posixaio, rw: write, bs: 1m, size: 4g, iodepth: 1, runtime: 20, time_based: , end_fsync: 1}
+    - name: sync-4k # every write waits for the disk, as those of a database do
+      fio: {ioengine: psync, rw: randwrite, bs: 4k, size: 1g, fdatasync: 1, runtime: 20, time_based: }
+    - name: write-1m # past the page cache
+      fio: {ioengine: psync, rw: write, bs: 1m, size: 4g, direct: 1, runtime: 20, time_based: }
 `, c.Node, c.Pool, c.Template, c.FirstVMID, c.FirstVMID+vmidCount-1, network, c.Storage, host)
 }

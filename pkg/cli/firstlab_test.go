@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,6 +45,32 @@ func TestTheFirstLabIsALab(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFirstLabsMeasureTheDisk: the labs that newcomers run first do not measure the page cache.
+func TestFirstLabsMeasureTheDisk(t *testing.T) {
+	page, err := os.ReadFile("../../docs/getting-started.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\napiVersion: labctl/v1\n")
+	inPage, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("getting-started.md has no lab")
+	}
+	choices := labChoices{Node: "pve", Pool: "labctl", Storage: "zfs", Bridge: "vmbr0", Template: 9000, FirstVMID: 9100, Address: "dhcp"}
+	for name, text := range map[string]string{"init's": choices.text(), "getting started": "apiVersion: labctl/v1\n" + inPage} {
+		lab, err := labspec.Parse("lab.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, w := range lab.Suite.Workloads {
+			direct, _ := w.Job.Get("direct")
+			if durable, _ := w.Job.Get("fdatasync"); direct != "1" && durable != "1" {
+				t.Errorf("%s lab: %s is neither direct nor durable", name, w.Name)
+			}
+		}
+	}
 }
 
 func TestGatewayIn(t *testing.T) {
