@@ -54,7 +54,7 @@ var arrows = map[string][]string{
 
 	"pkg/lab/cloudimage": {},
 	"pkg/bench/zvol":     {"pkg/fio", "pkg/remote"},
-	"pkg/lab/vmtemplate": {"pkg/lab/teardown", "pkg/lab/change", "pkg/lab/cloudimage", "pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
+	"pkg/lab/vmtemplate": {"pkg/lab/grants", "pkg/lab/teardown", "pkg/lab/change", "pkg/lab/cloudimage", "pkg/lab/inventory", "pkg/lab/journal", "pkg/lab/plan", "pkg/pve"},
 
 	"pkg/pvesim/owned":              {},
 	"pkg/pvesim/gateway":            {},

@@ -50,7 +50,7 @@ type testbed struct {
 	facts    map[string]string
 	hostErr  error
 	network  http.RoundTripper // instead of the server
-	answers  *strings.Replacer // changes what is told of networks; nil: nothing
+	answers  *strings.Replacer // changes what is told of networks and nodes; nil: nothing
 	server   *pvesim.Cluster   // nil: a new one for every examination
 }
 
@@ -204,6 +204,43 @@ func TestNoFalseAlarmOnAHealthyServer(t *testing.T) {
 	}
 }
 
+// detail is what is in order by one check.
+func detail(t *testing.T, report doctor.Report, name string) string {
+	t.Helper()
+	at := slices.IndexFunc(report.Checks, func(check doctor.Check) bool { return check.Name == name })
+	if at < 0 || report.Checks[at].State != doctor.StateOK {
+		t.Fatalf("%s is not in order: %+v", name, report.Checks)
+	}
+	return report.Checks[at].Detail
+}
+
+// TestDetails: what is in order is told as it is.
+func TestDetails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestbed(9)
+		w.answers = strings.NewReplacer(`"status":"online"`, `"status":"unknown"`)
+		if got := detail(t, w.examine(t), "node"); got != "pve answers" {
+			t.Errorf("of a node that pvestatd has not reported: %s", got)
+		}
+		w = newTestbed(9)
+		if got := detail(t, w.examine(t), "node"); got != "pve is online; the token may not see how many cores it has" {
+			t.Errorf("of a node: %s", got)
+		}
+		// The journal speaks of VMIDs that are gone, of one without a name, and of one VM under two VMIDs.
+		w.topology.VMs = append(w.topology.VMs, pvesim.VMSpec{VMID: 9101, Name: "check-one", Pool: pvesim.SandboxPool})
+		for _, up := range []doctor.UpVM{{Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9100}}, {Name: "", Ref: pve.VMRef{Node: "pve", ID: 100}}, {Name: "one", Ref: pve.VMRef{Node: "pve", ID: 9101}}} {
+			w.input.Up, w.input.Known = append(w.input.Up, up), append(w.input.Known, up.Ref)
+		}
+		report := w.examine(t)
+		if got := detail(t, report, "vms"); got != "1 of 2 exist" {
+			t.Errorf("of the VMs: %s", got)
+		}
+		if got := detail(t, report, "vmids"); got != "9102 is free" {
+			t.Errorf("of the VMIDs: %s", got)
+		}
+	})
+}
+
 // TestDoctorIsCheap counts what an examination asks for.
 func TestDoctorIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -270,7 +307,7 @@ func (w *testbed) refuse(path string, status int, text string) {
 	})
 }
 
-// changed is a server whose answers about networks are others.
+// changed is a server whose answers about networks and nodes are others.
 type changed struct {
 	http.RoundTripper
 	answers *strings.Replacer
@@ -278,7 +315,7 @@ type changed struct {
 
 func (c changed) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.RoundTripper.RoundTrip(r)
-	if err != nil || !strings.HasSuffix(r.URL.Path, "/network") {
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/network") && !strings.HasSuffix(r.URL.Path, "/nodes") {
 		return response, err
 	}
 	body, err := io.ReadAll(response.Body)

@@ -25,8 +25,11 @@ func vmidsDetail(f *Facts) string {
 	for _, id := range f.vmids.value {
 		ids = append(ids, id.String())
 	}
-	if len(ids) == 0 {
+	switch len(ids) {
+	case 0:
 		return "the lab's VMs exist already"
+	case 1:
+		return ids[0] + " is free"
 	}
 	return strings.Join(ids, ", ") + " are free"
 }

@@ -7,14 +7,16 @@ import (
 	"strings"
 )
 
-// Named is a storage or bridge of a lab, which a privilege is about.
+// Named is a storage, bridge or pool of a lab, which a privilege is about.
 type Named struct{ Kind, Name string }
 
-// NameOn is what an ACL path names, if it is a storage or a bridge.
+// NameOn is what an ACL path names, if it is a storage, a bridge or a pool.
 func NameOn(path string) (Named, bool) {
-	for kind, above := range map[string]string{"storage": "/storage/", "bridge": "/sdn/zones/localnetwork/"} {
+	for kind, above := range map[string]string{"storage": "/storage/", "bridge": "/sdn/zones/localnetwork/", "pool": "/pool/"} {
 		if name, ok := strings.CutPrefix(path, above); ok {
-			name, _, _ = strings.Cut(name, "/") // without a VLAN tag
+			if kind == "bridge" {
+				name, _, _ = strings.Cut(name, "/") // without a VLAN tag
+			}
 			return Named{kind, name}, true
 		}
 	}
@@ -27,7 +29,7 @@ func (n Named) Doubt(seen []string) string {
 	return fmt.Sprintf("is the name wrong? this token sees no %s %s, but %s: correct the lab spec then", n.Kind, n.Name, strings.Join(seen, ", "))
 }
 
-// doubts are those about storages and bridges on which the token holds nothing at all.
+// doubts are those about storages, bridges and pools on which the token holds nothing at all.
 func (l List) doubts(held map[string][]string) []string {
 	var lines []string
 	for _, path := range l.Paths() {

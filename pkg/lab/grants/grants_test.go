@@ -241,7 +241,8 @@ func TestMissingErrorDoubtsNames(t *testing.T) {
 			"is the name wrong? this token sees no bridge vmbr7, but vmbr0: correct the lab spec then",
 		}},
 		{"known by name", map[string][]string{"/storage/zfs": {"C"}, "/storage/zsf": {"D"}}, nil},
-		{"not set up", map[string][]string{"/pool/q": {"A"}}, nil},
+		{"another pool", map[string][]string{"/pool/q": {"A"}}, []string{"is the name wrong? this token sees no pool p, but q: correct the lab spec then"}},
+		{"not set up", map[string][]string{"/vms/9000": {"A"}}, nil},
 	} {
 		text := (&MissingError{TokenID: token, Missing: list, Held: test.held}).Error()
 		if got := strings.Count(text, "is the name wrong?"); got != len(test.want) {

@@ -67,34 +67,8 @@ func configured(lab *labspec.Lab, vm labspec.VM, actual inventory.Config) []Diff
 	check("cores", strconv.Itoa(vm.Cores), actual.Raw["cores"])
 	check("memory", strconv.FormatInt(vm.Memory.MiB(), 10), actual.Raw["memory"])
 	check("balloon", "0", actual.Raw["balloon"])
-	for _, key := range toReset(actual) {
-		check(key, "PVE's default", actual.Raw[key])
-	}
 	if device, set := NetDevice(lab, actual); set {
 		check("net0", device, actual.Raw["net0"])
-	}
-	slot := DataSlot(vm.DataDisk)
-	disk, ok := actual.Drive(slot)
-	if !ok {
-		check(slot, allocation(vm.DataDisk), "")
-	} else {
-		for _, option := range dataOptions(vm.DataDisk) {
-			check(slot+" "+option.Key, option.Value, disk.Options[option.Key])
-		}
-		for _, option := range unwantedOptions(vm.DataDisk) {
-			if got := disk.Options[option.Key]; got != "" && got != option.Value {
-				check(slot+" "+option.Key, option.Value, got)
-			}
-		}
-		for _, option := range slices.Sorted(maps.Keys(disk.Options)) {
-			if IsThrottle(option) {
-				check(slot+" "+option, "none", disk.Options[option])
-			}
-		}
-		storage, _, _ := strings.Cut(disk.Volume, ":")
-		check(slot+" storage", vm.DataDisk.Storage, storage)
-		size, _ := disk.SizeBytes()
-		check(slot+" size", vm.DataDisk.Size.String(), labspec.Size(size).String())
 	}
 	if vm.DataDisk.Bus == labspec.BusSCSI && vm.DataDisk.IOThread {
 		check("scsihw", "virtio-scsi-single", actual.Raw["scsihw"])
@@ -106,6 +80,53 @@ func configured(lab *labspec.Lab, vm labspec.VM, actual inventory.Config) []Diff
 			check(slot, lab.CloudInit.Storage+":iso/…", disk.Volume)
 		}
 	}
+	return slices.Concat(differences, unwanted(actual), dataDisk(vm.DataDisk, actual))
+}
+
+// unwanted are the keys that no VM of a lab has, whoever set them.
+func unwanted(actual inventory.Config) []Difference {
+	var differences []Difference
+	for _, key := range toReset(actual) {
+		differences = append(differences, Difference{Key: key, Want: "PVE's default", Got: actual.Raw[key]})
+	}
+	for _, key := range slices.Sorted(maps.Keys(actual.Raw)) {
+		if rowOf(key, actual.Raw[key]).treatment == Refused {
+			differences = append(differences, Difference{Key: key, Want: "none", Got: actual.Raw[key]})
+		}
+	}
+	return differences
+}
+
+// dataDisk are the differences in the data disk.
+func dataDisk(wanted labspec.DataDisk, actual inventory.Config) []Difference {
+	slot := DataSlot(wanted)
+	disk, ok := actual.Drive(slot)
+	if !ok {
+		return []Difference{{Key: slot, Want: allocation(wanted)}}
+	}
+	var differences []Difference
+	check := func(option, want, got string) {
+		if want != got {
+			differences = append(differences, Difference{Key: slot + " " + option, Want: want, Got: got})
+		}
+	}
+	for _, option := range dataOptions(wanted) {
+		check(option.Key, option.Value, disk.Options[option.Key])
+	}
+	for _, option := range unwantedOptions(wanted) {
+		if got := disk.Options[option.Key]; got != "" {
+			check(option.Key, option.Value, got)
+		}
+	}
+	for _, option := range slices.Sorted(maps.Keys(disk.Options)) {
+		if IsThrottle(option) {
+			check(option, "none", disk.Options[option])
+		}
+	}
+	storage, _, _ := strings.Cut(disk.Volume, ":")
+	check("storage", wanted.Storage, storage)
+	size, _ := disk.SizeBytes()
+	check("size", wanted.Size.String(), labspec.Size(size).String())
 	return differences
 }
 

@@ -179,6 +179,9 @@ func TestCloneOfARealTemplate(t *testing.T) {
 	for _, setting := range configure.Settings {
 		made.Raw[setting.Key] = setting.Value
 	}
+	for _, key := range []string{"affinity", "args", "hookscript"} {
+		delete(made.Raw, key) // with these there would be no clone
+	}
 	made.Raw["scsi1"] = "zfs:vm-431-disk-2,cache=none,discard=on,iothread=1,serial=labctl-data,size=64G,ssd=1"
 	made.Raw["net0"] = strings.Replace(made.Raw["net0"], "virtio", "virtio=BC:24:11:00:00:07", 1)
 	if err := Drift(lab, vm, 9100, made); err != nil {
@@ -187,7 +190,7 @@ func TestCloneOfARealTemplate(t *testing.T) {
 	for key, value := range map[string]string{
 		"sockets": "2", "vcpus": "1", "cpulimit": "1.5", "cpuunits": "200", "numa": "1", "numa0": "cpus=0,memory=512", "hotplug": "cpu,disk",
 		"balloon": "128", "cores": "1", "memory": "1", "net0": "virtio=BC:24:11:00:00:07,bridge=vmbr0",
-		"scsi1": made.Raw["scsi1"] + ",mbps_rd=50",
+		"scsi1": made.Raw["scsi1"] + ",mbps_rd=50", "affinity": "0-1", "args": "-cpu host", "hookscript": "local:snippets/x.sh",
 	} {
 		other := inventory.Config{Raw: map[string]string{}}
 		for k, v := range made.Raw {

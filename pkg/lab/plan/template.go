@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"strings"
+
+	"labctl/pkg/internal/shell"
 )
 
 // TemplateVM is the name under which the journal and the owner mark speak of a template that is being built.
@@ -58,10 +60,10 @@ func BuildTemplate(wanted TemplateWanted) Sequence {
 }
 
 // RootCreate is the command that makes the same VM as root on the node, from an image file there.
-func RootCreate(vmid, file string, wanted TemplateWanted) string {
-	command := "qm create " + vmid + " --name " + wanted.Name + " --pool " + wanted.Pool
+func RootCreate(vmid, file string, wanted TemplateWanted) shell.Command {
+	command := shell.New("qm", "create", vmid, "--name").VMName(wanted.Name).Words("--pool").Pool(wanted.Pool)
 	for _, setting := range templateHardware(wanted, file) {
-		command += " --" + setting.Key + " " + setting.Value
+		command = command.Words("--"+setting.Key, setting.Value)
 	}
 	return command
 }

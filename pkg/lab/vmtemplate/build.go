@@ -113,7 +113,7 @@ func (b *build) run(ctx context.Context) (Result, error) {
 		}
 		return Result{}, err
 	}
-	storage, err := b.imageStorage(ctx, b.wanted)
+	storage, err := b.imageStorage(ctx, b.wanted, id)
 	if err != nil {
 		return Result{}, err
 	}
@@ -130,7 +130,6 @@ func (b *build) run(ctx context.Context) (Result, error) {
 	if err := b.book.End(); err != nil {
 		return Result{}, err
 	}
-	b.tellOfClone(ctx, id)
 	return Result{Node: b.wanted.Node, VMID: id, Name: b.wanted.Name, Image: from.name, SHA256: from.sha256, Built: true}, nil
 }
 

@@ -130,7 +130,7 @@ func (w *world) connect() {
 
 func (w *world) builder() *vmtemplate.Builder {
 	return &vmtemplate.Builder{
-		API: w.client, Talk: w.talk, Publisher: publisher{}, Dir: w.dir, Owner: "me@here", Version: "test",
+		API: w.client, Talk: w.talk, Publisher: publisher{}, Dir: w.dir, Owner: "me@here", Version: "test", Token: pvesim.SandboxTokenID,
 	}
 }
 
@@ -242,10 +242,10 @@ func TestChecksums(t *testing.T) {
 		"any VMID":          {func(w *vmtemplate.Wanted) { w.VMID = 0 }, nil},
 		"unknown storage":   {func(w *vmtemplate.Wanted) { w.Storage = "none" }, []string{"storage none"}},
 		"no image storage":  {func(w *vmtemplate.Wanted) { w.ImageStorage = "zfs" }, []string{"takes no disk images", "pvesm set local --content"}},
-		"unknown pool":      {func(w *vmtemplate.Wanted) { w.Pool = "none" }, []string{"pool 'none' does not exist"}},
+		"unknown pool":      {func(w *vmtemplate.Wanted) { w.Pool = "none" }, []string{"on /pool/none", "this token sees no pool none, but labctl"}},
 		"no right to free":  {nil, []string{"Datastore.Allocate", "/storage/local"}},
 		"no network right":  {nil, []string{"Sys.AccessNetwork on /nodes/pve", "pveum acl modify /nodes/pve", "--image-file"}},
-		"no image rights":   {nil, []string{"Datastore.AllocateTemplate on /storage/local", "Datastore.Allocate on /storage/local"}},
+		"no image rights":   {nil, []string{"Datastore.AllocateTemplate, Datastore.Allocate on /storage/local"}},
 		"file to elsewhere": {func(w *vmtemplate.Wanted) { w.URL, w.File, w.SHA256 = "", local, "" }, []string{"import failed: /usr/bin/scp: stat local"}},
 		"PVE before 8.4":    {nil, []string{"8.4", "--image-storage"}},
 		"storage runs full": {nil, []string{"out of space"}},

@@ -2,11 +2,12 @@ package vmtemplate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"labctl/pkg/internal/shell"
+	"labctl/pkg/lab/grants"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/plan"
 	"labctl/pkg/pve"
@@ -33,7 +34,7 @@ func (e *UnsupportedError) Error() string {
 }
 
 // imageStorage finds where the image can lie, and checks what can be checked before anything is made.
-func (b *Builder) imageStorage(ctx context.Context, wanted Wanted) (string, error) {
+func (b *Builder) imageStorage(ctx context.Context, wanted Wanted, id pve.VMID) (string, error) {
 	if err := inventory.CheckStorages(ctx, b.API, wanted.Node, []string{wanted.Storage}); err != nil {
 		return "", err
 	}
@@ -55,45 +56,49 @@ func (b *Builder) imageStorage(ctx context.Context, wanted Wanted) (string, erro
 	case len(usable) == 0:
 		return "", b.noImport(ctx, wanted, storages, fmt.Sprintf("no storage on node %s that this token may see takes disk images", wanted.Node))
 	}
-	return usable[0], b.mayUse(ctx, wanted, usable[0])
+	return usable[0], b.mayBuild(ctx, wanted, id, usable[0])
 }
 
-// mayUse checks the privileges that PVE would name only in part, or at the very end: without Datastore.Allocate the image
-// could not be removed again. All that is missing is said at once.
-func (b *Builder) mayUse(ctx context.Context, wanted Wanted, storage string) error {
-	path := "/storage/" + storage
-	err := errors.Join(
-		b.holds(ctx, path, "Datastore.AllocateTemplate", "storing the image on "+storage),
-		b.holds(ctx, path, "Datastore.Allocate", "removing the image from "+storage+" after the import"),
-	)
+// mayBuild checks all privileges by the table that `labctl init --print-grants` prints, before anything is made: PVE would
+// name them one by one, and some at the very end.
+func (b *Builder) mayBuild(ctx context.Context, wanted Wanted, id pve.VMID, imageStorage string) error {
+	node := "/nodes/" + wanted.Node
+	list := grants.Build{
+		Node: wanted.Node, Pool: wanted.Pool, Storage: wanted.Storage, ImageStorage: imageStorage, Bridge: wanted.Bridge,
+	}.List()
 	if wanted.URL == "" {
+		list = slices.DeleteFunc(list, func(grant grants.Grant) bool { return grant.Path == node })
+	}
+	missing, err := list.Missing(ctx, b.API)
+	if err != nil || len(missing) == 0 {
 		return err
 	}
-	network := b.holds(ctx, "/nodes/"+wanted.Node, "Sys.AccessNetwork", "letting the node fetch the image (or upload a file with --image-file)")
-	if network != nil && b.holds(ctx, "/", "Sys.Audit", "") == nil && b.holds(ctx, "/", "Sys.Modify", "") == nil {
-		network = nil // what PVE wanted before it had the finer privilege
+	held := map[string][]string{}
+	for _, path := range []string{"/", "/vms/" + id.String()} {
+		have, err := b.API.Permissions(ctx, path)
+		if err != nil {
+			return fmt.Errorf("asking for the token's privileges on %s: %w", path, err)
+		}
+		held[path] = have[path]
 	}
-	return errors.Join(err, network)
-}
-
-// holds returns nil when the token holds the privilege on the path.
-func (b *Builder) holds(ctx context.Context, path, privilege, purpose string) error {
-	held, err := b.API.Permissions(ctx, path)
+	missing = slices.DeleteFunc(missing, func(grant grants.Grant) bool {
+		// What PVE wanted before it had the finer privilege.
+		before := grant.Path == node && slices.Contains(held["/"], "Sys.Audit") && slices.Contains(held["/"], "Sys.Modify")
+		above := grant.Path == "/pool/"+wanted.Pool && strings.HasPrefix(grant.Privilege, "VM.") && slices.Contains(held["/vms/"+id.String()], grant.Privilege)
+		return before || above
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	all, err := b.API.Permissions(ctx, "")
 	if err != nil {
 		return fmt.Errorf("asking for the token's privileges: %w", err)
 	}
-	if slices.Contains(held[path], privilege) {
-		return nil
+	err = &grants.MissingError{TokenID: b.Token, Missing: missing, Held: all}
+	if len(missing.On(node)) > 0 {
+		return fmt.Errorf("%w\nor let this machine upload the image, with --image-file", err)
 	}
-	missing := &pve.PermissionError{Path: path, Privilege: privilege, TokenID: b.Token}
-	return fmt.Errorf("%s: %w: %s", purpose, missing, missing.Remedy())
-}
-
-// tellOfClone says what labs still need to use the template. Privileges of its pool count too.
-func (b *Builder) tellOfClone(ctx context.Context, id pve.VMID) {
-	if err := b.holds(ctx, "/vms/"+id.String(), "VM.Clone", "labs that clone the template"); err != nil {
-		b.Talk.Line("%v", err)
-	}
+	return err
 }
 
 // noImport says why no storage takes the image, and what to do.
@@ -107,8 +112,8 @@ func (b *Builder) noImport(ctx context.Context, wanted Wanted, storages []pve.St
 	}
 	for _, storage := range storages {
 		if storage.Type == "dir" {
-			content := strings.Join(append(slices.Clone(storage.Content), "import"), ",")
-			return fmt.Errorf("%s: run as root on it `pvesm set %s --content %s`, or name another storage with --image-storage", problem, storage.Name, content)
+			command := shell.New("pvesm", "set").Storage(storage.Name).Words("--content").Contents(append(slices.Clone(storage.Content), "import"))
+			return fmt.Errorf("%s: run as root on it `%s`, or name another storage with --image-storage", problem, command)
 		}
 	}
 	return fmt.Errorf("%s: allow the content type import on a directory storage, and grant the token Datastore.AllocateTemplate, Datastore.Allocate and Datastore.Audit there", problem)
@@ -121,14 +126,14 @@ func rootCommands(wanted Wanted) []string {
 	if wanted.VMID != 0 {
 		id = wanted.VMID.String()
 	}
-	fetch := "wget -O " + file + " " + wanted.URL
+	fetch := shell.New("wget", "-O", file, wanted.URL)
 	if wanted.URL == "" {
-		fetch = "scp FROM-YOUR-MACHINE:" + wanted.File + " " + file
+		fetch = shell.Script("scp FROM-YOUR-MACHINE:" + shell.Quote(wanted.File) + " " + file)
 	}
-	return []string{
+	return shell.Strings([]shell.Command{
 		fetch,
 		plan.RootCreate(id, file, plan.TemplateWanted{Name: wanted.Name, Pool: wanted.Pool, Storage: wanted.Storage, Bridge: wanted.Bridge}),
-		"qm template " + id,
-		"rm " + file,
-	}
+		shell.New("qm", "template", id),
+		shell.New("rm", file),
+	})
 }
