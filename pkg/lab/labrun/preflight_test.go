@@ -21,6 +21,15 @@ func inTemplate(keys ...string) func(*pvesim.Topology) {
 	}
 }
 
+// templateOnDirectory moves the template's disk to a directory, where it is a raw file.
+func templateOnDirectory(topology *pvesim.Topology) {
+	topology.Storages[0].Content = append(topology.Storages[0].Content, "images")
+	topology.Templates[0].Storage = topology.Storages[0].Name
+	for _, who := range []string{"labctl@pve", pvesim.SandboxTokenID} {
+		topology.Grants = append(topology.Grants, pvesim.GrantSpec{Path: "/storage/local", Who: who, Role: "LabctlStore", Propagate: true})
+	}
+}
+
 // TestUpRefusesWhatDoctorCallsAnError: both read one list. What doctor calls an error up refuses, all of it at once and in
 // the same words, before it sends anything that changes the server; and what doctor does not call an error comes up.
 func TestUpRefusesWhatDoctorCallsAnError(t *testing.T) {
@@ -28,18 +37,19 @@ func TestUpRefusesWhatDoctorCallsAnError(t *testing.T) {
 		adjust func(*pvesim.Topology)
 		errors int
 	}{
-		"nothing":             {func(*pvesim.Topology) {}, 0},
-		"too old":             {func(w *pvesim.Topology) { w.Version = "7.4-19" }, 1},
-		"locked template":     {inTemplate("lock", "backup"), 1},
-		"no cloud-init drive": {inTemplate("ide2", ""), 1},
-		"drive on scsi1":      {inTemplate("scsi1", "zfs:base-9000-disk-1,size=1G"), 1},
-		"only root may clear": {inTemplate("args", "-no-reboot", "hookscript", "local:snippets/x", "affinity", "0-1"), 3},
-		"device of the node":  {inTemplate("hostpci0", "01:00"), 1},
-		"no base volume":      {inTemplate("scsi0", "zfs:vm-9000-disk-0,size=2252M"), 1},
-		"bridge is elsewhere": {func(w *pvesim.Topology) { w.Nodes[0].Bridges = []string{"vmbr7"} }, 1},
-		"storage is silent":   {func(w *pvesim.Topology) { w.Storages[1].Inactive = true }, 1},
-		"two things":          {func(w *pvesim.Topology) { inTemplate("lock", "backup", "ide2", "")(w) }, 2},
-		"warnings and notes":  {inTemplate("sockets", "2", "vcpus", "1", "numa", "1", "cpulimit", "0.5", "nameserver", "9.9.9.9", "protection", "1", "kvm", "0", "unused0", "zfs:base-9000-disk-7"), 0},
+		"nothing":                 {func(*pvesim.Topology) {}, 0},
+		"too old":                 {func(w *pvesim.Topology) { w.Version = "7.4-19" }, 1},
+		"locked template":         {inTemplate("lock", "backup"), 1},
+		"no cloud-init drive":     {inTemplate("ide2", ""), 1},
+		"drive on scsi1":          {inTemplate("scsi1", "zfs:base-9000-disk-1,size=1G"), 1},
+		"only root may clear":     {inTemplate("args", "-no-reboot", "hookscript", "local:snippets/x", "affinity", "0-1"), 3},
+		"device of the node":      {inTemplate("hostpci0", "01:00"), 1},
+		"no base volume":          {inTemplate("scsi0", "zfs:vm-9000-disk-0,size=2252M"), 1},
+		"bridge is elsewhere":     {func(w *pvesim.Topology) { w.Nodes[0].Bridges = []string{"vmbr7"} }, 1},
+		"storage is silent":       {func(w *pvesim.Topology) { w.Storages[1].Inactive = true }, 1},
+		"raw base on a directory": {templateOnDirectory, 0},
+		"two things":              {func(w *pvesim.Topology) { inTemplate("lock", "backup", "ide2", "")(w) }, 2},
+		"warnings and notes":      {inTemplate("sockets", "2", "vcpus", "1", "numa", "1", "cpulimit", "0.5", "nameserver", "9.9.9.9", "protection", "1", "kvm", "0", "unused0", "zfs:base-9000-disk-7"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tell(t, 1, test.adjust, func(s story) {
