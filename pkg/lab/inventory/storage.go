@@ -30,7 +30,7 @@ func CheckStorages(ctx context.Context, api StorageAPI, node string, names []str
 	for _, name := range names {
 		if !slices.Contains(usable, name) {
 			return fmt.Errorf("storage %s on node %s is not there, not active, not for VM disks, or not visible to this token; usable are: %s: "+
-				"correct dataDisk.storage in the lab spec, or grant Datastore.AllocateSpace and Datastore.Audit on /storage/%s",
+				"correct --storage or dataDisk.storage, or grant Datastore.AllocateSpace and Datastore.Audit on /storage/%s",
 				name, node, orNone(usable), name)
 		}
 	}
