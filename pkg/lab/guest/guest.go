@@ -1,6 +1,7 @@
-// Package guest decides that a started VM can be measured, or says why not. It waits for a list of named probes, one
-// after the other: something listens at its address, the guest agent answers, the host key is known through it, there is an address, SSH lets us in, the
-// guest is prepared, its facts are complete, and the data disk is what was asked for. What it finds holds for one boot.
+// Package guest decides that a started VM can be measured, or says why not. It tries named probes, one after the other:
+// something listens at its address, the guest agent answers and tells the host key, there is an address, SSH lets labctl in,
+// the guest is prepared, its facts are complete, and the data disk is what the lab file asks for. The result holds until the
+// guest boots again.
 package guest
 
 import (
