@@ -70,7 +70,7 @@ func mayPass(err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk, pve.ErrHalfCreated, ErrUnprovedProbe} {
+	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk, errAway, pve.ErrHalfCreated, ErrUnprovedProbe} {
 		if errors.Is(err, lasting) {
 			return false
 		}
@@ -266,11 +266,12 @@ func (e *Executor) destroy(ctx context.Context, name string, ref pve.VMRef, wher
 		err := fmt.Errorf("volume %s is in the configuration of VM %d and would go with it: %w", disks[at], ref.ID, errOwnDisk)
 		return &LeftoverError{VM: name, Ref: ref, Err: err}
 	}
+	if err := disksAway(where, name, ref, disks); err != nil {
+		return err
+	}
 	known.Disks = append(known.Disks, disks...)
-	sweep := len(teardown.JudgeVolumes(known, e.Words, where.under(ref.ID)).NotOurs()) == 0
-	remove := e.destroyChange(name, ref, sweep)
-	remove.disks = disks
-	err = e.destroyStopped(ctx, name, ref, remove)
+	sweep := len(where.away) == 0 && len(teardown.JudgeVolumes(known, e.Words, where.under(ref.ID)).NotOurs()) == 0
+	err = e.destroyWith(ctx, name, ref, sweep, disks)
 	if err != nil && !sweep {
 		return &LeftoverError{VM: name, Ref: ref, Err: err, Sparing: true}
 	}

@@ -88,6 +88,9 @@ type Executor struct {
 	// Words are what the person at work says of volumes and VMIDs.
 	Words teardown.Words
 
+	// Storages are those that the lab's spec names for disks; nil when no spec is at hand.
+	Storages []string
+
 	// Needed by Up only.
 	Lab       *labspec.Lab
 	CloudInit func(index int) []pve.Param // for the VM at that place in the spec

@@ -20,6 +20,7 @@ type LeftoverError struct {
 	Sparing   bool         // somebody else's volumes have the VMID's name too
 	Unread    bool         // what has the VMID could not be read: it may be somebody else's
 	Undecided bool         // a person has to say whose the VM is, as Err tells: nothing is to be removed before
+	Away      string       // a storage that does not answer, on which volumes may be
 	Err       error        // why it could not be removed, or nil
 }
 
@@ -82,6 +83,9 @@ func (e *LeftoverError) Commands() []string {
 			commands[i] = "pvesm free " + volume.ID
 		}
 		return commands
+	}
+	if e.Away != "" {
+		return []string{fmt.Sprintf("pvesm status --storage %s   # when it is active again: `labctl down`", e.Away)}
 	}
 	if e.isHalfMade() { // it has no disks, and others' may have the VMID's name (pve-api findings-3 5, 6)
 		return []string{

@@ -34,7 +34,7 @@ var ErrUnprovedProbe = errors.New("labctl asked for an empty VM there, to look f
 // VMID's name (pve-api lab-findings §22, §23). The VMID is one that this lab made itself, and its volumes are looked at first.
 func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where shelf, step plan.Prove) error {
 	if step.Beside {
-		return e.proveBeside(ctx, name, ref, where)
+		return errors.Join(e.proveBeside(ctx, name, ref, where), e.unlooked(name, ref, where))
 	}
 	var left []pve.Volume
 	for range probeRounds {
@@ -53,7 +53,7 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 			return left
 		}
 		found, lookErr := e.volumes(ctx, ref, where.storages)
-		if err := e.removeProbe(ctx, name, ref, found, step); err != nil {
+		if err := e.removeProbe(ctx, name, ref, found, where, step); err != nil {
 			return e.leftover(name, ref, err)
 		}
 		if lookErr != nil {
@@ -62,7 +62,10 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 		volumes := e.judged(ref.ID, found)
 		verdict, reported := teardown.AfterLook(step, volumes)
 		if verdict != teardown.LookAgain {
-			return e.afterLook(name, ref, verdict, reported, volumes.Theirs)
+			return errors.Join(e.afterLook(name, ref, verdict, reported, volumes.Theirs), e.unlooked(name, ref, where))
+		}
+		if len(where.away) > 0 {
+			return &LeftoverError{VM: name, Ref: ref, Volumes: reported, Err: fmt.Errorf("PVE frees what no configuration names only while every storage answers: storage %s: %w", where.away[0], errAway)}
 		}
 		left = reported
 	}
@@ -92,17 +95,14 @@ func (e *Executor) judged(id pve.VMID, found []pve.Volume) teardown.Volumes {
 
 // removeProbe destroys the empty VM, and with it the volumes that are ours. Only when it frees something does it queue
 // with the other destroys.
-func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume, step plan.Prove) error {
+func (e *Executor) removeProbe(ctx context.Context, name string, ref pve.VMRef, found []pve.Volume, where shelf, step plan.Prove) error {
 	volumes := e.judged(ref.ID, found)
-	sweep := len(volumes.Ours) > 0 && len(volumes.NotOurs()) == 0 && !step.LookOnly
-	destroy := e.destroyChange(name, ref, sweep)
-	if !sweep {
+	if len(volumes.Ours) == 0 || len(volumes.NotOurs()) > 0 || len(where.away) > 0 || step.LookOnly {
+		destroy := e.destroyChange(name, ref, false)
 		destroy.work = "empty"
 		return e.do(ctx, destroy)
 	}
-	return e.freeing(ctx, ref.Node, func() error {
-		return e.pace.measure(ref.Node, func() error { return e.do(ctx, destroy) })
-	})
+	return e.freeing(ctx, ref.Node, func() error { return e.destroyWith(ctx, name, ref, true, nil) })
 }
 
 // probe makes the empty VM, unless the one of an earlier round is still there.

@@ -13,7 +13,8 @@ import (
 
 // shelf is where one node keeps VM disks, and what lay there before anything was removed.
 type shelf struct {
-	storages []string
+	storages []string // that hold VM disks and answer
+	away     []string // that hold VM disks, are enabled and do not answer
 	volumes  []pve.Volume
 }
 
@@ -63,16 +64,17 @@ func (e *Executor) shelf(ctx context.Context, node string) (shelf, error) {
 	if err != nil {
 		return shelf{}, fmt.Errorf("listing the storages of node %s: %w", node, err)
 	}
-	one := shelf{storages: holdingImages(storages)}
+	one := shelf{storages: holdingImages(storages, true), away: holdingImages(storages, false)}
+	e.tellAway(node, one)
 	one.volumes, err = e.volumes(ctx, pve.VMRef{Node: node}, one.storages)
 	return one, err
 }
 
-// holdingImages names the storages that can hold VM disks.
-func holdingImages(storages []pve.Storage) []string {
+// holdingImages names the storages that can hold VM disks and answer, or do not.
+func holdingImages(storages []pve.Storage, active bool) []string {
 	var names []string
 	for _, storage := range storages {
-		if slices.Contains(storage.Content, "images") && storage.Enabled {
+		if slices.Contains(storage.Content, "images") && storage.Enabled && storage.Active == active {
 			names = append(names, storage.Name)
 		}
 	}

@@ -105,7 +105,7 @@ func (r *Run) mark() inventory.Mark {
 // executor carries out plans for this lab run.
 func (r *Run) executor() *change.Executor {
 	executor := r.labs.executor(r.Server, r.mark(), r.self())
-	executor.Journal = r.Journal
+	executor.Journal, executor.Storages = r.Journal, r.Lab.Storages()
 	return executor
 }
 
