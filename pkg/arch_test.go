@@ -73,6 +73,7 @@ var arrows = map[string][]string{
 
 	"pkg/internal/ui":         {},
 	"pkg/internal/visible":    {},
+	"pkg/internal/pause":      {},
 	"pkg/internal/shell":      {},
 	"pkg/internal/advice":     {},
 	"pkg/internal/atomicfile": {},
@@ -84,7 +85,7 @@ var arrows = map[string][]string{
 }
 
 // everywhere may be imported by every package: how foreign text is shown, and how commands are written.
-var everywhere = []string{"pkg/internal/visible", "pkg/internal/shell", "pkg/internal/advice"}
+var everywhere = []string{"pkg/internal/visible", "pkg/internal/shell", "pkg/internal/advice", "pkg/internal/pause"}
 
 // forTests is what the tests of every package may use beside: the emulated world and the labs that ship.
 var forTests = []string{"lab-specs", "pkg/pvesim", "pkg/pvesim/guesthost", "pkg/pvesim/console", "pkg/remote", "pkg/internal/mempipe", "pkg/internal/recordings"}

@@ -97,12 +97,12 @@ func (t *taskWatch) leave(w *waiter) {
 func usual() map[string]time.Duration {
 	return map[string]time.Duration{
 		"qmclone": 1800 * time.Millisecond, "qmstart": 1300 * time.Millisecond, "qmstop": 1300 * time.Millisecond,
-		"qmdestroy": 2 * time.Second,
+		"qmdestroy": 2 * time.Second, "resize": 600 * time.Millisecond,
 	}
 }
 
 // shareGap is the least pause between two requests that answer for several waiters.
-const shareGap = 700 * time.Millisecond
+const shareGap = time.Second
 
 // mostTypical bounds how late a first poll may be: the next task may be quicker than the last one.
 const mostTypical = 4 * time.Second

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/labspec"
 	"labctl/pkg/remote"
 	"labctl/pkg/results"
@@ -113,15 +114,11 @@ func (r *Runner) rest(ctx context.Context, spent *Spent) error {
 	}
 	r.Observer.Resting(r.Rest)
 	begun := time.Now()
-	timer := time.NewTimer(r.Rest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		spent.Rest += time.Since(begun)
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := pause.For(ctx, r.Rest); err != nil {
+		return err
 	}
+	spent.Rest += time.Since(begun)
+	return nil
 }
 
 // trial runs and records one trial; targets that cannot be reached any more are remembered in lost.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
@@ -34,7 +35,7 @@ func (e *Executor) Down(ctx context.Context, todo plan.Plan) error {
 	todo.Sequences = slices.Clone(todo.Sequences) // a VM that has moved is followed
 	failures := make([]error, len(todo.Sequences))
 	for round := range removalRounds {
-		if round > 0 && pause(ctx, roundPause) != nil {
+		if round > 0 && pause.For(ctx, roundPause) != nil {
 			break
 		}
 		e.removeRound(ctx, todo, shelves, failures, round > 0)

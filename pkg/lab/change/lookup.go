@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/pve"
@@ -64,7 +65,7 @@ func (e *Executor) hasHappened(ctx context.Context, c change, settle time.Durati
 		if err != nil || happened || !time.Now().Before(until) {
 			return happened, err
 		}
-		if err := pause(ctx, min(wait, time.Until(until))); err != nil {
+		if err := pause.For(ctx, min(wait, time.Until(until))); err != nil {
 			return false, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/pve"
@@ -81,7 +82,7 @@ const tasksListed = 6 * time.Hour
 // outcomeOfNameless waits for the tasks that may be those of an intent whose answer never came. When the server began no
 // such task since, the request never arrived: every clone and creation is a task, and the list has all of the token's own.
 func (e *Executor) outcomeOfNameless(ctx context.Context, intent journal.OpenIntent) (journal.Result, error) {
-	if err := pause(ctx, min(lateEffect, time.Until(intent.Time.Add(lateEffect)))); err != nil { // the clock may have been set back since
+	if err := pause.For(ctx, min(lateEffect, time.Until(intent.Time.Add(lateEffect)))); err != nil { // the clock may have been set back since
 		return "", err
 	}
 	nameless := change{ref: pve.VMRef{Node: intent.Node}, at: intent.At, tasks: pve.TaskFilter{VMID: pve.VMID(intent.VMID)}}
@@ -153,18 +154,4 @@ func (e *Executor) mayBeOf(ctx context.Context, intent journal.OpenIntent, task 
 		return true, nil
 	}
 	return e.API.VMIDTaken(ctx, pve.VMID(intent.VMID))
-}
-
-func pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -12,6 +12,8 @@ import (
 type State struct {
 	Run   *Begin // nil before the first run; its RunID is "" when Salvage found its line lost
 	Ended bool   // the run's End was written: nothing of it is left
+	// BegunAt is when the run began, by this machine's clock.
+	BegunAt time.Time
 	// EndedAt is when, by this machine's clock; the zero time while Ended is false.
 	EndedAt time.Time
 	VMs     []VM                         // every VMID that this run may have touched, in the order of first mention
@@ -168,7 +170,7 @@ func (s *State) apply(entry Entry) error {
 			return &NewerError{Version: entry.Begin.Version, Format: entry.Begin.Format}
 		}
 		*s = *newState()
-		s.Run = entry.Begin
+		s.Run, s.BegunAt = entry.Begin, entry.Time
 	case entry.Facts != nil:
 		s.learn(*entry.Facts)
 	case entry.Detach != nil:

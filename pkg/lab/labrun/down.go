@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/lab/change"
 	"labctl/pkg/lab/inventory"
 	"labctl/pkg/lab/journal"
@@ -47,7 +48,7 @@ func (r *Run) Down(ctx context.Context) (Removed, error) {
 		return Removed{}, err
 	}
 	r.tell(observed, all)
-	if (!wasUp || r.Journal.State().Damaged()) && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
+	if (!wasUp || r.Journal.State().Damaged() || len(found.refs) > 0) && len(observed.VMs)+len(uploads)+len(found.refs) > 0 {
 		// What is not in the journal would not be remembered.
 		if err := errors.Join(r.begin(found), r.noteUploads(uploads)); err != nil {
 			todo := teardown.Removal(r.Lab.Name, all, r.Journal.State(), uploads)
@@ -118,14 +119,10 @@ func (r *Run) remove(ctx context.Context, all []teardown.Known, uploads []invent
 
 // lookAgain looks for a lab without state once more, a moment later.
 func (r *Run) lookAgain(ctx context.Context) (traces, inventory.Observed, error) {
-	timer := time.NewTimer(secondLook)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return traces{}, inventory.Observed{}, context.Cause(ctx)
+	if err := pause.For(ctx, secondLook); err != nil {
+		return traces{}, inventory.Observed{}, err
 	}
-	found, err := r.traces(ctx)
+	found, err := r.traces(ctx, allLogs)
 	if err != nil {
 		return traces{}, inventory.Observed{}, err
 	}

@@ -32,8 +32,11 @@ type Run struct {
 	dir  string
 	lock *journal.Lock
 
-	wanted plan.Wanted // what `up` plans from
-	silent []string    // nodes that did not answer and may have more of the lab than the journal knows
+	wanted plan.Wanted     // what `up` plans from
+	found  traces          // what the task list told so far
+	read   map[string]bool // the tasks that were read for it, by UPID
+
+	silent []string // nodes that did not answer and may have more of the lab than the journal knows
 }
 
 // Open locks the lab, opens its journal and reaches the server. It fails at once with a *journal.BusyError when another

@@ -40,6 +40,7 @@ func (r *Run) Up(ctx context.Context, options UpOptions) (changed bool, err erro
 	if err != nil || !hasSteps(todo) {
 		return false, err
 	}
+	found.under(todo)
 	if err := r.begin(found); err != nil {
 		return true, err
 	}
@@ -57,8 +58,12 @@ func hasSteps(todo plan.Plan) bool {
 // settle waits until nothing of an earlier process is under way, and returns the traces of runs whose state is lost. With
 // discard, what is found is going to be removed: that takes nothing on trust.
 func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
+	logs := noLogs
+	if discard {
+		logs = allLogs
+	}
 	if !r.Active() {
-		found, err := r.traces(ctx)
+		found, err := r.traces(ctx, logs)
 		if !discard && err == nil && len(r.silent) > 0 {
 			err = fmt.Errorf("node %s does not answer, and the lab spec or the journal names it: bring it back, or take it out of the lab spec", r.silent[0])
 		}
@@ -68,11 +73,11 @@ func (r *Run) settle(ctx context.Context, discard bool) (traces, error) {
 		return traces{}, err
 	}
 	if r.Journal.State().Damaged() {
-		return r.traces(ctx)
+		return r.traces(ctx, logs)
 	}
-	_, err := r.awaitStrays(ctx) // of a run before this one
-	r.silent = nil               // the journal says what is there
-	return traces{}, err
+	found, err := r.earlier(ctx)
+	r.silent = nil // the journal says what is there
+	return found, err
 }
 
 // PlanUp reads what exists and says what is to do.
