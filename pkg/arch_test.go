@@ -44,13 +44,14 @@ var arrows = map[string][]string{
 		"pkg/lab/doctor", "pkg/labspec", "pkg/lab/guestsetup", "pkg/lab/inventory", "pkg/lab/plan", "pkg/lab/journal", "pkg/lab/change", "pkg/pve", "pkg/remote", "pkg/internal/atomicfile",
 		"pkg/internal/filelock",
 	},
-	"pkg/results":         {"pkg/results/measure", "pkg/fio", "pkg/internal/atomicfile"},
-	"pkg/results/measure": {"pkg/fio"},
-	"pkg/bench/suite":     {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/results"},
-	"pkg/results/compare": {"pkg/results", "pkg/results/measure", "pkg/fio"},
-	"pkg/report":          {"pkg/results/compare", "pkg/results", "pkg/results/measure", "pkg/fio", "pkg/chart"},
-	"pkg/cli":             {"*"},
-	"pkg/killtest":        {}, // tests of the built binary: they know labctl by its command line only
+	"pkg/results":          {"pkg/results/measure", "pkg/fio", "pkg/internal/atomicfile"},
+	"pkg/results/measure":  {"pkg/fio"},
+	"pkg/bench/suite":      {"pkg/labspec", "pkg/fio", "pkg/remote", "pkg/results"},
+	"pkg/results/baseline": {"pkg/results", "pkg/results/measure", "pkg/fio"},
+	"pkg/results/compare":  {"pkg/results", "pkg/results/baseline", "pkg/results/measure", "pkg/fio"},
+	"pkg/report":           {"pkg/results/compare", "pkg/results", "pkg/results/baseline", "pkg/results/measure", "pkg/fio", "pkg/chart"},
+	"pkg/cli":              {"*"},
+	"pkg/killtest":         {}, // tests of the built binary: they know labctl by its command line only
 
 	"pkg/lab/cloudimage": {},
 	"pkg/bench/zvol":     {"pkg/fio", "pkg/remote"},

@@ -17,6 +17,7 @@ import (
 	"labctl/pkg/internal/ui"
 	"labctl/pkg/lab/teardown"
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 )
 
 // app is one invocation: its streams, flags and configuration.
@@ -178,7 +179,13 @@ func (a *app) close() {
 }
 
 // store opens the results.
-func (a *app) store() (*results.Store, error) { return results.Open(a.flags.results) }
+func (a *app) store() (*results.Store, error) {
+	store, err := results.Open(a.flags.results)
+	if err != nil {
+		return nil, err
+	}
+	return store.Know(baseline.Published(), baseline.RunPy), nil
+}
 
 // json says whether results are wanted as one JSON document.
 func (a *app) json() bool { return a.flags.output == outputJSON }

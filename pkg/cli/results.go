@@ -11,6 +11,7 @@ import (
 
 	"labctl/pkg/internal/visible"
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 )
 
 func newResults(a *app) *cobra.Command {
@@ -64,7 +65,7 @@ func (a *app) listResults() error {
 	for _, header := range headers {
 		list.Runs = append(list.Runs, newListed(header))
 	}
-	for _, run := range results.Published() {
+	for _, run := range baseline.Published() {
 		list.Runs = append(list.Runs, newListed(run.Header()))
 	}
 	return a.print(func(w io.Writer) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 	"labctl/pkg/results/compare"
 	"labctl/pkg/results/measure"
 )
@@ -126,7 +127,7 @@ func NewDocument(run *results.Run, o Options) Document {
 	}
 	for _, shape := range table.Workloads {
 		w := Workload{Name: shape.Name, CommandLine: shape.CommandLine, Shape: shape.Shape}
-		if results.IsBlog(run) {
+		if baseline.IsBlog(run) {
 			w.BestVM = table.Best(shape.Name, shape.Shape)
 		}
 		for _, target := range table.Targets {

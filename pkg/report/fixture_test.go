@@ -15,6 +15,7 @@ import (
 
 	"labctl/pkg/fio"
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 	"labctl/pkg/results/measure"
 )
 
@@ -44,7 +45,7 @@ func golden(t *testing.T, name string, got []byte) {
 // published is the run of the blog on this date.
 func published(t *testing.T, date string) *results.Run {
 	t.Helper()
-	for _, run := range results.Published() {
+	for _, run := range baseline.Published() {
 		if run.ID == "blog:"+date {
 			return &run
 		}

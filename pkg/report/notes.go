@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 	"labctl/pkg/results/measure"
 )
 
@@ -29,8 +30,8 @@ func notes(run *results.Run, d Document) []string {
 	}
 	out = append(out, aboutJobs(d)...)
 	out = append(out, aboutBest(d)...)
-	if results.IsBlog(run) {
-		out = append(out, results.BlogNoise())
+	if baseline.IsBlog(run) {
+		out = append(out, baseline.Noise())
 	}
 	out = append(out, findings(run)...)
 	return append(out, versions(run)...)

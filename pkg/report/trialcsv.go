@@ -8,6 +8,7 @@ import (
 
 	"labctl/pkg/fio"
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 	"labctl/pkg/results/compare"
 	"labctl/pkg/results/measure"
 )
@@ -144,7 +145,7 @@ func rangeColumns(run *results.Run, m measure.Metric) []csvColumn {
 		return t.Measures.WhyUnknown(t.direction, m.ID).Scale(1 / m.Unit.Per)
 	}
 	hasRange := func(t results.Trial) bool {
-		if !t.Valid() || m.ID == measure.ClatP99 && results.IsBlog(run) {
+		if !t.Valid() || m.ID == measure.ClatP99 && baseline.IsBlog(run) {
 			return false
 		}
 		for _, reasons := range t.Measures.Unknown {
@@ -178,7 +179,7 @@ func severalDirections(run *results.Run) []measure.Direction {
 
 // runName is the run's ID; runs of the blog, published or imported from a file of its run.py, are called by their date.
 func runName(run *results.Run) string {
-	if run.Provenance.Importer == "run.py" {
+	if run.Provenance.Importer == results.ImporterRunPy {
 		return run.Created.UTC().Format(time.DateOnly)
 	}
 	return strings.TrimPrefix(run.ID, "blog:")

@@ -56,7 +56,7 @@ func (s *Store) Export(ref string, w io.Writer) error {
 
 // exportable checks a run, every raw file included, and lists its files.
 func (s *Store) exportable(ref string) ([]sealedFile, string, error) {
-	if isPublished(ref) {
+	if s.baseline(ref) != nil {
 		return nil, "", errors.New("it ships with every labctl")
 	}
 	id, err := s.resolve(ref)
@@ -162,6 +162,12 @@ func (f exportFile) content() ([]byte, error) {
 		return nil, errors.New("its content does not fit its hash")
 	}
 	return content, nil
+}
+
+// isExport says whether a file is an export of labctl.
+func isExport(data []byte) bool {
+	var probe map[string]json.RawMessage
+	return json.Unmarshal(data, &probe) == nil && probe[exportField] != nil
 }
 
 // importExport restores an exported run.

@@ -1,13 +1,10 @@
 package results
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -17,11 +14,12 @@ import (
 	"labctl/pkg/fio"
 )
 
-// The formats that Import reads; Provenance.Importer of the run names which it was.
-const (
-	importerFio   = "fio"    // the JSON report of one fio process
-	importerRunPy = "run.py" // {target: {workload: fio report}}, as the blog's run.py writes it
-)
+// importerFio is the importer of the JSON reports of fio, in Provenance.
+const importerFio = "fio"
+
+// ImporterRunPy is the importer of the result files of the blog's run.py, in Provenance. The p99 of several jobs is told
+// by the blog's convention in runs that it imported (see measure.Set.Convention).
+const ImporterRunPy = "run.py"
 
 // importedTarget is the target of a report that does not say where it was measured.
 const importedTarget = "imported"
@@ -41,8 +39,8 @@ func (s *Store) Import(name string, data []byte) ([]Run, error) {
 	return s.ImportFile(File{Name: name, Data: data})
 }
 
-// ImportFile stores the runs found in a file and returns them: an export of labctl, a result file of the blog's run.py,
-// or JSON reports of fio. Importing the same data again changes nothing.
+// ImportFile stores the runs found in a file and returns them: an export of labctl, a file in one of the formats that the
+// store knows, or JSON reports of fio. Importing the same data again changes nothing.
 func (s *Store) ImportFile(file File) ([]Run, error) {
 	run, err := s.importData(file)
 	if err != nil {
@@ -52,56 +50,60 @@ func (s *Store) ImportFile(file File) ([]Run, error) {
 }
 
 func (s *Store) importData(file File) (*Run, error) {
-	fields, err := objectFields(file.Data)
-	switch {
-	case err == nil && hasField(fields, exportField):
+	if isExport(file.Data) {
 		return s.importExport(file.Data)
-	case err == nil && !hasField(fields, "fio version"):
-		reports, err := runPyReports(fields)
-		if err != nil {
-			return nil, err
-		}
-		return s.importReports(importOf(file, importerRunPy), reports)
-	default: // reports of fio, maybe with talk around them
-		found, err := fioReports(file)
-		if err != nil {
-			return nil, err
-		}
-		return s.importReports(importOf(file, importerFio), found)
 	}
+	for _, read := range s.formats {
+		if found, err := read(file); found != nil || err != nil {
+			return s.importFound(file, found, err)
+		}
+	}
+	reports, err := fioReports(file)
+	return s.importFound(file, &Found{Importer: importerFio, Reports: reports}, err)
 }
 
-// foundReport is one workload that fio reported in an imported file.
-type foundReport struct {
-	target, workload string
-	block            int
-	group            string // of those that ran at the same time
-	raw              []byte
-	report           *fio.Report
-	findings         []Finding
+// Format reads the files of another program. For a file of another format it returns nil.
+type Format func(file File) (*Found, error)
+
+// Found is what is in an imported file.
+type Found struct {
+	Importer string // for Provenance
+	Reports  []FoundReport
+	// Complete adds to the run what the format tells beside the reports; nil when nothing.
+	Complete func(run *Run)
+}
+
+// FoundReport is one workload that fio reported in an imported file.
+type FoundReport struct {
+	Target, Workload string
+	Block            int
+	Group            string // of those that ran at the same time
+	Raw              []byte
+	Report           *fio.Report
+	Findings         []Finding
 }
 
 // fioReports finds the workloads in the reports of fio. A workload that was run several times counts as blocks; another
 // one of the same name gets a number.
-func fioReports(file File) ([]foundReport, error) {
+func fioReports(file File) ([]FoundReport, error) {
 	reports, err := fio.ParseReports(file.Data)
 	if err != nil {
 		return nil, err
 	}
-	var found []foundReport
+	var found []FoundReport
 	for i, report := range reports {
 		parts := report.Workloads()
 		for _, part := range parts {
-			f := foundReport{target: cmp.Or(file.Target, importedTarget), report: part, raw: part.Raw()}
+			f := FoundReport{Target: cmp.Or(file.Target, importedTarget), Report: part, Raw: part.Raw()}
 			if len(reports) == 1 && len(parts) == 1 {
-				f.raw = file.Data
+				f.Raw = file.Data
 			}
 			if part.Together {
-				f.group = fmt.Sprintf("%d-%d", i+1, part.Jobs[0].GroupID)
+				f.Group = fmt.Sprintf("%d-%d", i+1, part.Jobs[0].GroupID)
 			}
 			if part.Timestamp.IsZero() && !file.Modified.IsZero() {
 				part.Timestamp = file.Modified.UTC().Truncate(time.Second)
-				f.findings = append(f.findings, Finding{Rule: "no-timestamp", Severity: Note, Evidence: "fio did not say when it ended; the time is that of the file"})
+				f.Findings = append(f.Findings, Finding{Rule: "no-timestamp", Severity: Note, Evidence: "fio did not say when it ended; the time is that of the file"})
 			}
 			f.name(found)
 			found = append(found, f)
@@ -111,53 +113,26 @@ func fioReports(file File) ([]foundReport, error) {
 }
 
 // name gives the workload a name and a block that no earlier one of the file has.
-func (found *foundReport) name(earlier []foundReport) {
-	job := found.report.Jobs[0]
+func (found *FoundReport) name(earlier []FoundReport) {
+	job := found.Report.Jobs[0]
 	base := cmp.Or(job.Name, "unnamed")
-	found.workload, found.block = base, 1
+	found.Workload, found.Block = base, 1
 	for n := 2; ; n++ {
-		same := func(e foundReport) bool { return e.workload == found.workload }
+		same := func(e FoundReport) bool { return e.Workload == found.Workload }
 		at := slices.IndexFunc(earlier, same)
 		if at < 0 {
 			return
 		}
-		if maps.Equal(earlier[at].report.Jobs[0].Options, job.Options) {
+		if maps.Equal(earlier[at].Report.Jobs[0].Options, job.Options) {
 			for _, e := range earlier {
 				if same(e) {
-					found.block++
+					found.Block++
 				}
 			}
 			return
 		}
-		found.workload = fmt.Sprintf("%s-%d", base, n)
+		found.Workload = fmt.Sprintf("%s-%d", base, n)
 	}
-}
-
-// runPyReports finds the reports in the result file of a run.py, oldest first.
-func runPyReports(targets []field) ([]foundReport, error) {
-	var found []foundReport
-	for _, target := range targets {
-		workloads, err := objectFields(target.value)
-		if err != nil {
-			return nil, notAResultFile(target.name, err)
-		}
-		for _, workload := range workloads {
-			report, err := fio.ParseReport(workload.value)
-			if err != nil {
-				return nil, notAResultFile(target.name+"/"+workload.name, err)
-			}
-			found = append(found, foundReport{target: target.name, workload: workload.name, block: 1, raw: workload.value, report: report})
-		}
-	}
-	if len(found) == 0 {
-		return nil, errors.New("no fio reports in it")
-	}
-	slices.SortStableFunc(found, func(a, b foundReport) int { return a.report.Timestamp.Compare(b.report.Timestamp) })
-	return found, nil
-}
-
-func notAResultFile(place string, err error) error {
-	return fmt.Errorf("neither an export of labctl nor a fio report, and as a file of run.py it has no fio report at %q: %w", place, err)
 }
 
 // importOf is the run of an imported file as far as it can be known before the reports are looked at.
@@ -169,27 +144,31 @@ func importOf(file File, importer string) Run {
 	}
 }
 
-// importReports stores the reports as one run, unless it is stored already.
-func (s *Store) importReports(run Run, reports []foundReport) (*Run, error) {
-	trials := make([]Trial, len(reports))
-	for i, found := range reports {
-		if found.report.Timestamp.IsZero() {
-			return nil, fmt.Errorf("the report of %s on %s has no timestamp: import it as a file of its own, whose time counts then", found.workload, found.target)
-		}
-		run.Blocks = max(run.Blocks, found.block)
-		trials[i] = found.trial(i + 1)
-		run.describe(found)
+// importFound stores the reports of a file as one run, unless it is stored already.
+func (s *Store) importFound(file File, found *Found, err error) (*Run, error) {
+	if err != nil {
+		return nil, err
 	}
-	if !slices.ContainsFunc(run.Workloads, func(w Workload) bool { return w.CommandLine == "" }) {
-		run.Suite = blogSuite
+	run := importOf(file, found.Importer)
+	trials := make([]Trial, len(found.Reports))
+	for i, report := range found.Reports {
+		if report.Report.Timestamp.IsZero() {
+			return nil, fmt.Errorf("the report of %s on %s has no timestamp: import it as a file of its own, whose time counts then", report.Workload, report.Target)
+		}
+		run.Blocks = max(run.Blocks, report.Block)
+		trials[i] = report.trial(i + 1)
+		run.describe(report)
+	}
+	if found.Complete != nil {
+		found.Complete(&run)
 	}
 	run.Created, run.Finished = trials[0].OnTarget.Start, trials[len(trials)-1].OnTarget.End
 	// The same file always gets the same ID; a lone report can be imported for several targets.
-	tail := sha256.Sum256([]byte(run.Provenance.SourceSHA256 + reports[0].target))
+	tail := sha256.Sum256([]byte(run.Provenance.SourceSHA256 + found.Reports[0].Target))
 	run.ID = idOf(run.Created, tail[:2])
 	return s.install(run, func(w *Writer) error {
-		for i, found := range reports {
-			if _, err := w.Record(trials[i], Output{Role: RoleReport, Data: found.raw}); err != nil {
+		for i, report := range found.Reports {
+			if _, err := w.Record(trials[i], Output{Role: RoleReport, Data: report.Raw}); err != nil {
 				return err
 			}
 		}
@@ -198,11 +177,11 @@ func (s *Store) importReports(run Run, reports []foundReport) (*Run, error) {
 }
 
 // trial is what a report says of its trial. fio notes when it ended; before 3.36 the start follows from whole seconds.
-func (found foundReport) trial(seq int) Trial {
-	t := Trial{Seq: seq, Cell: Cell{Block: found.block, Target: found.target, Workload: found.workload}, Group: found.group, Findings: found.findings}
-	t.OnTarget.End = found.report.Timestamp
+func (found FoundReport) trial(seq int) Trial {
+	t := Trial{Seq: seq, Cell: Cell{Block: found.Block, Target: found.Target, Workload: found.Workload}, Group: found.Group, Findings: found.Findings}
+	t.OnTarget.End = found.Report.Timestamp
 	var elapsed time.Duration
-	for _, job := range found.report.Jobs {
+	for _, job := range found.Report.Jobs {
 		elapsed = max(elapsed, job.Elapsed)
 		if start := &t.OnTarget.Start; !job.Started.IsZero() && (start.IsZero() || job.Started.Before(*start)) {
 			*start = job.Started
@@ -216,16 +195,12 @@ func (found foundReport) trial(seq int) Trial {
 }
 
 // describe adds the target and the workload of a report to the run.
-func (r *Run) describe(found foundReport) {
-	if !slices.ContainsFunc(r.Targets, func(t Target) bool { return t.Name == found.target }) {
-		target := Target{Name: found.target, Facts: map[string]string{"fio": found.report.Version}}
-		if r.Provenance.Importer == importerRunPy {
-			target.Kind = blogTargetKind(found.target)
-		}
-		r.Targets = append(r.Targets, target)
+func (r *Run) describe(found FoundReport) {
+	if !slices.ContainsFunc(r.Targets, func(t Target) bool { return t.Name == found.Target }) {
+		r.Targets = append(r.Targets, Target{Name: found.Target, Facts: map[string]string{"fio": found.Report.Version}})
 	}
-	if !slices.ContainsFunc(r.Workloads, func(w Workload) bool { return w.Name == found.workload }) {
-		r.Workloads = append(r.Workloads, Workload{Name: found.workload, CommandLine: blogCommandLine(found.workload, found.report)})
+	if !slices.ContainsFunc(r.Workloads, func(w Workload) bool { return w.Name == found.Workload }) {
+		r.Workloads = append(r.Workloads, Workload{Name: found.Workload})
 	}
 }
 
@@ -250,41 +225,4 @@ func (s *Store) install(run Run, fill func(*Writer) error) (*Run, error) {
 		return nil, err
 	}
 	return readRun(place, run.ID)
-}
-
-// field is one member of a JSON object.
-type field struct {
-	name  string
-	value json.RawMessage
-}
-
-func hasField(fields []field, name string) bool {
-	return slices.ContainsFunc(fields, func(f field) bool { return f.name == name })
-}
-
-// objectFields are the members of a JSON object in the order of the text, which nothing may follow.
-func objectFields(data []byte) ([]field, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
-		return nil, cmp.Or(err, errors.New("not a JSON object"))
-	}
-	var fields []field
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		f := field{name: fmt.Sprint(name)}
-		if err := decoder.Decode(&f.value); err != nil {
-			return nil, err
-		}
-		fields = append(fields, f)
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object")
-	}
-	return fields, nil
 }

@@ -31,7 +31,7 @@ type Header struct {
 	Newer bool
 }
 
-// List returns the runs of the store, oldest first; published baselines are not among them (see Published).
+// List returns the runs of the store, oldest first; published baselines are not among them.
 // A damaged run is listed with its Problem; the error is about the store as a whole.
 // Of a sealed run only its beginning and its end are read, and the names and sizes of its files compared: Verify reads all.
 func (s *Store) List() ([]Header, error) {

@@ -163,7 +163,7 @@ func (r *runReader) readTrials() {
 			continue
 		}
 		r.fileOf[trialKey(trial)] = file
-		if r.run.Provenance.Importer == importerRunPy && trial.Measures != nil {
+		if r.run.Provenance.Importer == ImporterRunPy && trial.Measures != nil {
 			trial.Measures.Convention()
 		}
 		r.run.Trials = append(r.run.Trials, trial)

@@ -51,7 +51,7 @@ func (s *Store) resolve(ref string) (string, error) {
 	}
 	id, labs := s.newest(ids, name, back)
 	if id == "" {
-		return "", &NotFoundError{Ref: ref, Known: known(ids, labs)}
+		return "", &NotFoundError{Ref: ref, Known: s.known(ids, labs)}
 	}
 	return id, nil
 }
@@ -94,12 +94,12 @@ func isVoid(dir, id string) bool {
 }
 
 // known is what could have been meant: the newest runs, the labs, the baselines.
-func known(ids, labs []string) []string {
+func (s *Store) known(ids, labs []string) []string {
 	const newest = 5
 	names := slices.Clone(ids[max(0, len(ids)-newest):])
 	slices.Reverse(names)
 	names = append(names, labs...)
-	for _, run := range Published() {
+	for _, run := range s.baselines {
 		names = append(names, run.ID)
 	}
 	return names

@@ -9,7 +9,27 @@ import (
 )
 
 // Store is a folder of runs. Several processes may use one at the same time.
-type Store struct{ dir string }
+type Store struct {
+	dir       string
+	baselines []Run
+	formats   []Format
+}
+
+// Know adds published runs that Load finds by their IDs, and formats that ImportFile reads.
+func (s *Store) Know(baselines []Run, formats ...Format) *Store {
+	s.baselines, s.formats = append(s.baselines, baselines...), append(s.formats, formats...)
+	return s
+}
+
+// baseline is the published run of this ID, or nil.
+func (s *Store) baseline(id string) *Run {
+	for _, run := range s.baselines {
+		if run.ID == id {
+			return &run
+		}
+	}
+	return nil
+}
 
 // Open returns the store in dir. The folder is created when the first run is.
 func Open(dir string) (*Store, error) {
@@ -32,10 +52,8 @@ func (s *Store) Dir() string { return s.dir }
 // Load returns the run that ref names, see Refs. When files of the run are damaged Load returns all that is whole together
 // with a *DamagedError. A ref that fits nothing is a *NotFoundError.
 func (s *Store) Load(ref string) (*Run, error) {
-	for _, run := range Published() {
-		if run.ID == ref {
-			return &run, nil
-		}
+	if run := s.baseline(ref); run != nil {
+		return run, nil
 	}
 	id, err := s.resolve(ref)
 	if err != nil {
@@ -69,7 +87,7 @@ func (s *Store) IDs(refs ...string) ([]string, error) {
 	}
 	var ids []string
 	for _, ref := range refs {
-		if isPublished(ref) {
+		if s.baseline(ref) != nil {
 			return nil, fmt.Errorf("%s ships with labctl and is not stored", ref)
 		}
 		id, err := s.resolve(ref)

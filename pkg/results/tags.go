@@ -32,7 +32,7 @@ func (s *Store) Tag(name, ref string) (string, error) {
 	if id, _ := s.newest(ids, name, 0); id != "" {
 		return "", fmt.Errorf("%q cannot be a tag: it is the name of a lab that has runs", name)
 	}
-	if isPublished(ref) {
+	if s.baseline(ref) != nil {
 		return "", fmt.Errorf("%s needs no tag: it has a name", ref)
 	}
 	id, err := s.resolve(ref)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 	"labctl/pkg/results/measure"
 )
 
@@ -82,7 +83,7 @@ func Compare(a, b Selection) Comparison {
 	c := Comparison{Warning: warningOf(a, b), A: a.side(), B: b.side(), Workloads: []Workload{}}
 	for _, name := range union(tables.a.Workloads, tables.b.Workloads, func(w NamedShape) string { return w.Name }) {
 		w := tables.workload(name)
-		if a.Target == "" && b.Target == "" && results.IsBlog(a.Run) && results.IsBlog(b.Run) {
+		if a.Target == "" && b.Target == "" && baseline.IsBlog(a.Run) && baseline.IsBlog(b.Run) {
 			w.BestVM = tables.bestVM(name, w.Shape)
 		}
 		c.Workloads = append(c.Workloads, w)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"labctl/pkg/results"
+	"labctl/pkg/results/baseline"
 )
 
 // Warning is what must be read before any number of a run: that its files are not as they were written, and that it was
@@ -69,7 +70,7 @@ func warningOf(a, b Selection) string {
 func notes(c Comparison, a, b Selection) []string {
 	out := []string{"Workloads with I/O of at most 16 KiB on average are compared in IOPS, larger ones in MiB/s; " +
 		"with several fio jobs the numbers are totals over the jobs."}
-	out = append(out, repetition(c, results.IsBlog(a.Run) && results.IsBlog(b.Run))...)
+	out = append(out, repetition(c, baseline.IsBlog(a.Run) && baseline.IsBlog(b.Run))...)
 	for _, s := range []Selection{a, b} {
 		if s.Run.Status == results.StatusInterrupted || s.Run.Status == results.StatusFailed || s.Run.Status == results.StatusRunning {
 			out = append(out, fmt.Sprintf("Run %s is not complete (%s).", s.Run.ID, s.Run.Status))
@@ -84,7 +85,7 @@ func notes(c Comparison, a, b Selection) []string {
 func repetition(c Comparison, blog bool) []string {
 	noise := "How far results scatter from run to run is not known here: measure several blocks."
 	if blog {
-		noise = results.BlogNoise()
+		noise = baseline.Noise()
 	}
 	switch low, high := c.Repetitions(); {
 	case high == 0:

@@ -1,4 +1,6 @@
-package results
+// Package baseline has what is known of the blog whose experiment labctl repeats: the command lines, the numbers that the
+// author published, how far they scatter, and the result files that his run.py writes.
+package baseline
 
 import (
 	"fmt"
@@ -7,20 +9,19 @@ import (
 	"strings"
 
 	"labctl/pkg/fio"
+	"labctl/pkg/results"
 	"labctl/pkg/results/measure"
 )
-
-// What is known of the blog's measurements beyond the numbers.
 
 // blogSuite is the name of the suite that the blog ran.
 const blogSuite = "blog"
 
 // blogWorkloads are the workloads of the blog with the command lines it gives.
-func blogWorkloads() []Workload {
+func blogWorkloads() []results.Workload {
 	job := func(size string) string {
 		return "fio --name=random-write --ioengine=posixaio --rw=randwrite " + size + " --runtime=60 --time_based --end_fsync=1 --output-format=json"
 	}
-	return []Workload{
+	return []results.Workload{
 		{Name: random4k, CommandLine: job("--bs=4k --size=4g --numjobs=1 --iodepth=1")},
 		{Name: random64k, CommandLine: job("--bs=64k --size=256m --numjobs=16 --iodepth=16")},
 		{Name: random1m, CommandLine: job("--bs=1m --size=16g --numjobs=1 --iodepth=1")},
@@ -28,11 +29,11 @@ func blogWorkloads() []Workload {
 }
 
 // blogTargetKind tells the blog's host from its VMs.
-func blogTargetKind(target string) TargetKind {
+func blogTargetKind(target string) results.TargetKind {
 	if target == "pve" {
-		return TargetHost
+		return results.TargetHost
 	}
-	return TargetVM
+	return results.TargetVM
 }
 
 // blogCommandLine is the command line behind a report, if it is that of the blog's workload of this name.
@@ -63,13 +64,13 @@ func saysWhat(options map[string]string, commandLine string) bool {
 }
 
 // IsBlog says whether the numbers of a run are the blog author's own: a baseline, or imported from a file of his run.py.
-func IsBlog(run *Run) bool {
-	return run.Suite == blogSuite && (run.Kind == KindPublished || run.Provenance.Importer == importerRunPy)
+func IsBlog(run *results.Run) bool {
+	return run.Suite == blogSuite && (run.Kind == results.KindPublished || run.Provenance.Importer == results.ImporterRunPy)
 }
 
-// BlogNoise says how far the blog author's two runs scatter, from all pairs of results of one workload on one target.
-func BlogNoise() string {
-	all, rest := blogScatter(func(Cell) bool { return true }), blogScatter(func(c Cell) bool { return c.Target != "pve" || c.Workload != random4k })
+// Noise says how far the blog author's two runs scatter, from all pairs of results of one workload on one target.
+func Noise() string {
+	all, rest := blogScatter(func(results.Cell) bool { return true }), blogScatter(func(c results.Cell) bool { return c.Target != "pve" || c.Workload != random4k })
 	return fmt.Sprintf("The author's two runs (blog:2023-08-23 and blog:2023-09-12) scatter by %.1f %% from run to run, over all %d pairs of results, "+
 		"so differences between two single results below %.0f %% are within it; without the pair of %s on the host, which differs most, "+
 		"%.1f %% and %.0f %%. That is the noise of his machine and of no other.", 100*all.sd, all.pairs, all.within(), random4k, 100*rest.sd, rest.within())
@@ -88,7 +89,7 @@ func (s scatter) within() float64 {
 }
 
 // blogScatter compares the headline numbers of the author's two runs.
-func blogScatter(keep func(Cell) bool) scatter {
+func blogScatter(keep func(results.Cell) bool) scatter {
 	runs := Published()
 	var s scatter
 	var sum float64

@@ -1,10 +1,12 @@
-package results
+package baseline
 
 import (
 	"math"
 	"slices"
 	"time"
 
+	"labctl/pkg/fio"
+	"labctl/pkg/results"
 	"labctl/pkg/results/measure"
 )
 
@@ -14,8 +16,8 @@ import (
 // His charts show the second run, and of the 64 KiB workload the mean of the 16 jobs instead of their sum.
 
 // Published returns the baselines that ship with labctl. The caller may change what it gets.
-func Published() []Run {
-	return []Run{
+func Published() []results.Run {
+	return []results.Run{
 		blogRun("2023-08-23", time.Date(2023, 8, 23, 13, 52, 59, 0, time.UTC), time.Date(2023, 8, 23, 15, 0, 36, 0, time.UTC), 300*time.Second, blogAugust[:]),
 		blogRun("2023-09-12", time.Date(2023, 9, 12, 11, 53, 40, 0, time.UTC), time.Date(2023, 9, 12, 12, 11, 51, 0, time.UTC), 30*time.Second, blogSeptember[:]),
 	}
@@ -69,35 +71,37 @@ var blogSeptember = [...]publishedTrial{
 	{"8gb", random1m, 1, 912.718084, 912.718083, 56709.000000, 993.165, 19791.872, 62132, "fio-3.28"},
 }
 
-func blogRun(date string, created, finished time.Time, rest time.Duration, rows []publishedTrial) Run {
-	run := Run{
-		SchemaVersion: SchemaVersion, ID: "blog:" + date, Kind: KindPublished, Lab: "blog", Suite: blogSuite,
-		Title: "Published by the blog, measured " + date, Created: created, Finished: finished, Status: StatusComplete,
-		Workloads: blogWorkloads(), Blocks: 1, Rest: Duration(rest), FilePolicy: "reuse",
-		Provenance: Provenance{Source: "result file of " + date + " that the blog's author published with his post; numbers only"},
+func blogRun(date string, created, finished time.Time, rest time.Duration, rows []publishedTrial) results.Run {
+	run := results.Run{
+		SchemaVersion: results.SchemaVersion, ID: "blog:" + date, Kind: results.KindPublished, Lab: "blog", Suite: blogSuite,
+		Title: "Published by the blog, measured " + date, Created: created, Finished: finished, Status: results.StatusComplete,
+		Workloads: blogWorkloads(), Blocks: 1, Rest: results.Duration(rest), FilePolicy: "reuse",
+		Provenance: results.Provenance{Source: "result file of " + date + " that the blog's author published with his post; numbers only"},
 		Notes: []string{
 			"No O_DIRECT and no sync: the VMs' numbers are bound by page cache and write-back, the host's by ZFS dirty data.",
 		},
 	}
 	for i, row := range rows {
 		run.Trials = append(run.Trials, row.trial(i+1))
-		if !slices.ContainsFunc(run.Targets, func(t Target) bool { return t.Name == row.target }) {
-			run.Targets = append(run.Targets, Target{Name: row.target, Kind: blogTargetKind(row.target), Facts: map[string]string{"fio": row.fioVersion}})
+		if !slices.ContainsFunc(run.Targets, func(t results.Target) bool { return t.Name == row.target }) {
+			run.Targets = append(run.Targets, results.Target{Name: row.target, Kind: blogTargetKind(row.target), Facts: map[string]string{"fio": row.fioVersion}})
 		}
 	}
 	return run
 }
 
-func (row publishedTrial) trial(seq int) Trial {
-	numbers := flow1{
-		IOPS: row.iops, BytesPerSec: row.mibPerSec * measure.MiB, IOBytes: int64(math.Round(row.mib*256)) * 4096,
-		ClatMeanNs: row.clatMeanUs * 1e3, ClatP99MeanNs: row.clatP99MeanUs * 1e3,
+func (row publishedTrial) trial(seq int) results.Trial {
+	p99 := measure.ClatP99
+	if row.jobs > 1 {
+		p99 = measure.ClatP99Convention
 	}
-	summary := summary1{FioVersion: row.fioVersion, Jobs: row.jobs, Write: numbers, RuntimeMax: Duration(row.runtimeMs * int64(time.Millisecond))}
-	return Trial{Seq: seq, Cell: Cell{Block: 1, Target: row.target, Workload: row.workload}, Attempt: 1, Measures: summary.measures()}
-}
-
-// isPublished says whether a reference is that of a baseline.
-func isPublished(ref string) bool {
-	return slices.ContainsFunc(Published(), func(run Run) bool { return run.ID == ref })
+	set := &measure.Set{FioVersion: row.fioVersion, Jobs: row.jobs}
+	for id, number := range map[measure.ID]float64{
+		measure.IOPS: row.iops, measure.Bandwidth: row.mibPerSec * measure.MiB, measure.IOBytes: math.Round(row.mib*256) * 4096,
+		measure.ClatMean: row.clatMeanUs * 1e3, p99: row.clatP99MeanUs * 1e3,
+	} {
+		set.Put(measure.Write, id, fio.Known(number))
+	}
+	set.Put(measure.Process, measure.Runtime, fio.Known(float64(row.runtimeMs)*1e6))
+	return results.Trial{Seq: seq, Cell: results.Cell{Block: 1, Target: row.target, Workload: row.workload}, Attempt: 1, Measures: set}
 }
