@@ -76,3 +76,26 @@ func TestWaitFollowsTasksThatBecomeQuicker(t *testing.T) {
 		}
 	})
 }
+
+// A task that takes long is looked at less and less often, and its end is noticed a little late in proportion.
+func TestWaitIsPatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, runs := range []time.Duration{30 * time.Second, 10 * time.Minute, time.Hour} {
+			node := &fakeNode{}
+			fake := &server{answer: node.answer}
+			c, err := New(Config{URL: "https://pve.test:8006", TokenID: "lp@pve!run", TokenSecret: testSecret, Transport: fake})
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			_, upid := node.add(t, "qmclone", 0, runs, "OK")
+			if _, err := c.Wait(t.Context(), upid, nil); err != nil {
+				t.Fatal(err)
+			}
+			late, limit := time.Since(begun)-runs, 40+int(runs/mostPatience)
+			if late > min(runs/8, mostPatience) || len(fake.requests()) > limit {
+				t.Errorf("%v: noticed %v late, with %d requests of at most %d", runs, late, len(fake.requests()), limit)
+			}
+		}
+	})
+}

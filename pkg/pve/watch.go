@@ -149,7 +149,7 @@ func (t *taskWatch) watch(ctx context.Context, node string, n *nodeWatch) {
 func (t *taskWatch) soonest(n *nodeWatch) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	soonest := time.Now().Add(mostTypical)
+	soonest := time.Now().Add(mostPatience)
 	for w := range n.waiters {
 		if w.next.Before(soonest) {
 			soonest = w.next
@@ -173,12 +173,24 @@ func (t *taskWatch) due(n *nodeWatch) []*waiter {
 		if !w.next.After(now) {
 			w.polls++
 		}
-		if later := now.Add(max(gap, t.delay(w.polls))); w.next.Before(later) {
+		if later := now.Add(max(gap, t.delay(w.polls), t.patience(now.Sub(w.since)))); w.next.Before(later) {
 			w.next = later
 		}
 		all = append(all, w)
 	}
 	return all
+}
+
+// mostPatience bounds the pause between two looks at a task that takes long.
+const mostPatience = 10 * time.Second
+
+// patience is the least pause before the next look at a task that has been waited for so long: its end is noticed a little late in
+// proportion, and an hour costs no more than some hundred looks.
+func (t *taskWatch) patience(waited time.Duration) time.Duration {
+	if !t.learns {
+		return 0
+	}
+	return min(waited/8, mostPatience)
 }
 
 // poll asks once: for one waiter its task, for several the node's list. A task

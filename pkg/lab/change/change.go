@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -68,10 +69,14 @@ func (e *Executor) do(ctx context.Context, c change) error {
 	}
 	seeThrough := context.WithoutCancel(ctx)
 	c.cancelled = ctx.Done()
+	var told sync.Once
 	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second),
 		backoff.WithMaxInterval(8*time.Second), backoff.WithMaxElapsedTime(0))
 	err := backoff.Retry(func() error {
 		err := e.once(seeThrough, c)
+		if err != nil && c.resent && c.mayBeSentAgain(err) {
+			told.Do(func() { e.Observer.Line("%s; trying again", c.failure(err)) })
+		}
 		c.resent = true
 		if err != nil && !c.mayBeSentAgain(err) {
 			return backoff.Permanent(err)
@@ -82,12 +87,18 @@ func (e *Executor) do(ctx context.Context, c change) error {
 	switch {
 	case c.abort != abortNever && ctx.Err() != nil && errors.As(err, &task) && !errors.Is(err, pve.ErrOutcomeUnknown):
 		return context.Cause(ctx)
-	case err != nil && c.volume != "":
-		return fmt.Errorf("%s %s: %w", c.op, c.volume, err)
 	case err != nil:
-		return fmt.Errorf("%s VM %s (%d): %w", c.op, c.vm, c.ref.ID, err)
+		return c.failure(err)
 	}
 	return nil
+}
+
+// failure says which change failed.
+func (c change) failure(err error) error {
+	if c.volume != "" {
+		return fmt.Errorf("%s %s: %w", c.op, c.volume, err)
+	}
+	return fmt.Errorf("%s VM %s (%d): %w", c.op, c.vm, c.ref.ID, err)
 }
 
 // mayBeSentAgain says that nothing came of a change and the same may work later. A lock in the VM's configuration is not

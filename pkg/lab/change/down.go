@@ -71,7 +71,7 @@ func mayPass(err error) bool {
 	if err == nil {
 		return false
 	}
-	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk, errAway, pve.ErrHalfCreated, ErrUnprovedProbe} {
+	for _, lasting := range []error{pve.ErrPermission, pve.ErrAuth, pve.ErrProtected, pve.ErrConfigLocked, errUnmade, errBesideStrangers, errUnproved, errTaken, errNotOurs, errOwnDisk, errAway, errHeld, pve.ErrHalfCreated, ErrUnprovedProbe} {
 		if errors.Is(err, lasting) {
 			return false
 		}
@@ -218,7 +218,8 @@ func (e *Executor) halt(ctx context.Context, name string, ref pve.VMRef, step pl
 	if err != nil || !step.ByHA {
 		return err
 	}
-	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second), backoff.WithMaxInterval(5*time.Second),
+	e.Observer.Line("VM %s (%d) is managed by HA: waiting up to %s until its manager stops it", name, ref.ID, haPatience)
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second), backoff.WithMaxInterval(10*time.Second),
 		backoff.WithMaxElapsedTime(haPatience))
 	return backoff.Retry(func() error {
 		running, err := e.isRunning(ctx, ref)
@@ -226,7 +227,7 @@ func (e *Executor) halt(ctx context.Context, name string, ref pve.VMRef, step pl
 		case err != nil:
 			return backoff.Permanent(err)
 		case running:
-			return fmt.Errorf("VM %d is managed by HA and still runs", ref.ID)
+			return fmt.Errorf("VM %d is managed by HA and still runs %s after HA was asked to stop it", ref.ID, haPatience)
 		}
 		return nil
 	}, backoff.WithContext(policy, ctx))

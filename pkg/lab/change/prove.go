@@ -7,7 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/lab/plan"
 	"labctl/pkg/lab/teardown"
@@ -37,7 +39,10 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 		return errors.Join(e.proveBeside(ctx, name, ref, where), e.unlooked(name, ref, where))
 	}
 	var left []pve.Volume
-	for range probeRounds {
+	for round := range probeRounds {
+		if err := e.awaitHolder(ctx, left, round); err != nil {
+			return &LeftoverError{VM: name, Ref: ref, Volumes: left, Err: err}
+		}
 		err := e.probe(ctx, name, ref)
 		switch {
 		case errors.Is(err, pve.ErrExists) && e.Journal.State().Known(int(ref.ID)).Unproved:
@@ -69,7 +74,24 @@ func (e *Executor) prove(ctx context.Context, name string, ref pve.VMRef, where 
 		}
 		left = reported
 	}
-	return &LeftoverError{VM: name, Ref: ref, Volumes: left}
+	return &LeftoverError{VM: name, Ref: ref, Volumes: left, Err: errHeld}
+}
+
+// errHeld is why volumes of ours are still there.
+var errHeld = errors.New("PVE did not free its volumes, as when something on the node has them open: look there with `fuser` or `lsof`, and in the log of the VM's last qmdestroy task")
+
+// holderPause is how long after a look that found volumes of ours the next one comes, for the first time. PVE itself tries for 6 s to
+// destroy a dataset that is busy (ZFSPoolPlugin, zfs_delete_zvol).
+const holderPause = 10 * time.Second
+
+// awaitHolder gives whoever holds volumes of ours time to let go of them.
+func (e *Executor) awaitHolder(ctx context.Context, left []pve.Volume, round int) error {
+	if round == 0 || len(left) == 0 {
+		return nil
+	}
+	wait := time.Duration(round) * holderPause
+	e.Observer.Line("volume %s is still there: PVE does not free it while it is busy; trying again in %s", left[0].ID, wait)
+	return pause.For(ctx, wait)
 }
 
 // afterLook turns the verdict of a look into an error, unless nothing of ours is left.

@@ -3,11 +3,9 @@ package change
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
+	"labctl/pkg/internal/pause"
 	"labctl/pkg/lab/journal"
 	"labctl/pkg/pve"
 )
@@ -19,23 +17,27 @@ const lockPatience = 2 * time.Minute
 // unlocked reads the VM's configuration, and waits until nobody else works on the VM. After the patience it returns what
 // it read last: PVE then says which lock there is.
 func (e *Executor) unlocked(ctx context.Context, name string, ref pve.VMRef) (pve.VMConfig, error) {
-	policy := backoff.NewConstantBackOff(5 * time.Second)
 	until := time.Now().Add(lockPatience)
-	var config pve.VMConfig
-	err := backoff.Retry(func() error {
-		var err error
-		if config, err = e.API.VMConfig(ctx, ref); err != nil {
-			return backoff.Permanent(err)
+	for wait := lockLook; ; wait = min(2*wait, 4*lockLook) {
+		config, err := e.API.VMConfig(ctx, ref)
+		if err != nil {
+			return config, err
 		}
-		switch lock := config.Lock(); {
-		case lock == "", lock == "clone", lock == "create", time.Now().After(until):
-			return nil
-		default:
-			return fmt.Errorf("VM %s (%d) is locked (%s)", name, ref.ID, lock)
+		lock := config.Lock()
+		if lock == "" || lock == "clone" || lock == "create" || !time.Now().Before(until) {
+			return config, nil
 		}
-	}, backoff.WithContext(policy, ctx))
-	return config, err
+		if wait == lockLook {
+			e.Observer.Line("VM %s (%d) is locked (%s): waiting up to %s until that is over", name, ref.ID, lock, lockPatience)
+		}
+		if err := pause.For(ctx, min(wait, time.Until(until))); err != nil {
+			return config, err
+		}
+	}
 }
+
+// lockLook is when a lock is looked at again for the first time.
+const lockLook = 5 * time.Second
 
 // unprotect takes away the protection that keeps a VM from being destroyed.
 func (e *Executor) unprotect(ctx context.Context, name string, ref pve.VMRef) error {
